@@ -1,0 +1,63 @@
+# The one list of commands; CI calls the same ones. `make help` prints it.
+PYTHON ?= python3
+PORT ?= 8000
+CONFIG ?= configs/demo.yaml
+NUM_GPUS ?= 0
+FACE ?=
+HOST ?=
+LOADTEST ?=
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo serve stop loadtest demo-weights test test-full check format lock clean
+
+help:  ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Make .venv with what serving needs (PYTHON=python3.12 chooses the interpreter)
+	@$(PYTHON) scripts/setup.py
+
+setup-dev:  ## Make .venv with what tests and checks need, too
+	@$(PYTHON) scripts/setup.py --dev
+
+demo: setup  ## One face in, twenty images and a contact sheet out (FACE=path.jpg for your own)
+	@$(RUN) -m scripts.demo $(if $(FACE),--face "$(FACE)")
+
+serve: setup  ## Serve in the foreground until Ctrl-C (PORT=8000 CONFIG=configs/demo.yaml NUM_GPUS=0)
+	@$(RUN) -m scripts.serve --config "$(CONFIG)" --port $(PORT) --num-gpus $(NUM_GPUS)
+
+stop: setup  ## Stop a service of this checkout that was left behind
+	@$(RUN) -m scripts.stop
+
+loadtest: setup-dev  ## A minute of checked load (HOST=http://... for a service that runs already)
+	@$(RUN) -m scripts.loadtest --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(HOST),--host "$(HOST)") $(if $(LOADTEST),-- $(LOADTEST))
+
+demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMOKE=1: minutes)
+	@$(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
+
+test: setup-dev  ## The tests that need only pip packages and two cores
+	@$(RUN) -m pytest -m "not slow" $(TESTS)
+	@echo "Not run here: the tests marked slow (make test-full) and make check."
+
+test-full: setup-dev  ## All tests, the slow ones too
+	@$(RUN) -m pytest $(TESTS)
+
+check: setup-dev  ## Lint, format, types and import arrows
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@.venv/bin/lint-imports
+
+format: setup-dev  ## Put the code into the one format
+	@$(RUN) -m ruff check --fix-only .
+	@$(RUN) -m ruff format .
+
+lock:  ## Lock the dependencies with hashes (needs uv)
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header -q -o requirements.txt
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header -q --extra dev \
+		-c requirements.txt -o requirements-dev.txt
+
+clean:  ## Remove the environment, outputs and caches
+	@rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache build *.egg-info

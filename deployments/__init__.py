@@ -1,0 +1,1 @@
+"""Ray Serve and HTTP around the models."""

@@ -1,0 +1,32 @@
+"""All wiring: the only file that binds deployments. Scaling numbers live in the Serve configs."""
+
+from ray import serve
+from ray.serve import Application
+
+from deployments.ingress import Ingress
+from deployments.settings import AppSettings
+from deployments.stable_diffusion import StableDiffusionDeployment
+from deployments.vae import VAEDeployment
+from models.interfaces import Role
+
+DEPLOYMENTS: dict[Role, str] = {
+    "vae": VAEDeployment.__name__,
+    "stable_diffusion": StableDiffusionDeployment.__name__,
+}
+
+
+# Serve finds the typed argument by its annotation: no `from __future__ import annotations` here,
+# it would turn the class into a string and let a raw dictionary in unchecked.
+def build_app(args: AppSettings) -> Application:
+    """Compose the application that a Serve config names as `deployments.app:build_app`.
+
+    Raises:
+        pydantic.ValidationError: `args` has an unknown key or a value out of range.
+    """
+    vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"])
+    diffusion = serve.deployment(
+        StableDiffusionDeployment, name=DEPLOYMENTS["stable_diffusion"]
+    )
+    ingress = serve.deployment(Ingress, name="Ingress")
+    handles = {"vae": vae.bind(args.vae), "stable_diffusion": diffusion.bind(args.stable_diffusion)}
+    return ingress.bind(args, handles, DEPLOYMENTS)

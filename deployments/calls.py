@@ -1,0 +1,95 @@
+"""One call to a model deployment: within its deadline, tried again when its replica dies."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from deployments.errors import (
+    DeadlineExceededError,
+    ModelFailedError,
+    ModelUnavailableError,
+    OverloadedError,
+)
+from deployments.metrics import IngressMetrics
+from models.interfaces import Role
+
+_REPLICA_LOST = (ActorDiedError, ActorUnavailableError)
+_RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True)
+class ModelCalls:
+    """Calls one model's replicas through its handle and turns what goes wrong into our errors.
+
+    Serve itself tries again only until a replica has accepted a request. Seeded generation is
+    idempotent, so a set whose replica dies later is made again with the same seeds.
+
+    Attributes:
+        role: of the model, for messages.
+        handle: Serve's handle of its deployment.
+        max_attempts: tries in all.
+        metrics: counts the retries.
+    """
+
+    role: Role
+    handle: DeploymentHandle
+    max_attempts: int
+    metrics: IngressMetrics
+
+    async def call(self, method: str, *arguments: object, budget_s: float) -> Any:
+        """Await `method(*arguments)` on a replica for at most `budget_s` seconds.
+
+        Raises:
+            DeadlineExceededError: no answer in time; the work is cancelled.
+            OverloadedError: the deployment's queue is full.
+            ModelUnavailableError: no replica could answer.
+            ModelFailedError: the model raised.
+        """
+        try:
+            async with asyncio.timeout(budget_s):
+                return await self._try(method, arguments)
+        except TimeoutError:
+            raise DeadlineExceededError(
+                f"the {self.role} set was not ready after {budget_s:.1f} s: ask for fewer images "
+                "or steps, or allow more time"
+            ) from None
+
+    async def _try(self, method: str, arguments: tuple[object, ...]) -> Any:
+        for attempt in range(1, self.max_attempts + 1):
+            try:
+                return await self._once(method, arguments)
+            except _REPLICA_LOST:
+                if attempt < self.max_attempts:
+                    self.metrics.retries.inc(tags={"role": self.role})
+        raise ModelUnavailableError(
+            f"the {self.role} model lost its replica {self.max_attempts} times: try again later",
+            retry_after_s=_RETRY_AFTER_S,
+        )
+
+    async def _once(self, method: str, arguments: tuple[object, ...]) -> Any:
+        response = getattr(self.handle, method).remote(*arguments)
+        try:
+            return await response
+        except asyncio.CancelledError:
+            # Cancelling the await does not cancel the work; this does.
+            response.cancel()
+            raise
+        except BackPressureError as error:
+            raise OverloadedError(
+                f"the queue of the {self.role} model is full: try again later",
+                retry_after_s=_RETRY_AFTER_S,
+            ) from error
+        except (DeploymentUnavailableError, TaskCancelledError) as error:
+            raise ModelUnavailableError(
+                f"the {self.role} model is away: try again later", retry_after_s=_RETRY_AFTER_S
+            ) from error
+        except _REPLICA_LOST:
+            raise
+        except RayTaskError as error:
+            raise ModelFailedError(
+                f"the {self.role} model failed; the operator finds the cause in its log"
+            ) from error

@@ -1,0 +1,125 @@
+"""Everything that can go wrong for a caller, and the HTTP status of each.
+
+    TwinsetError
+    ├── InvalidRequestError      400  a bad picture or parameter
+    ├── NotFoundError            404  no such route
+    ├── MethodNotAllowedError    405  the route exists, not for this method
+    ├── NotAcceptableError       406  Accept names nothing we make
+    ├── TooLargeError            413  the body is over the limit
+    ├── UnsupportedMediaError    415  neither multipart nor JSON
+    ├── OverloadedError          429  full; with Retry-After
+    ├── ModelFailedError         500  a model raised; ours to mend
+    ├── ModelUnavailableError    503  a model is away; with Retry-After
+    └── DeadlineExceededError    504  past the deadline
+
+The message of each is meant for the caller: no traceback, no prompt, no path in it.
+"""
+
+from typing import ClassVar
+
+
+class TwinsetError(Exception):
+    """The root: a sentence for the caller, and what machines read beside it."""
+
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self, message: str, param: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        """Take the sentence, the parameter at fault and, where waiting helps, for how long."""
+        super().__init__(message, param, retry_after_s)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def envelope(self) -> dict[str, dict[str, str | None]]:
+        """Return the JSON body, in the shape that OpenAI's clients read."""
+        facts = {"message": self.message, "type": self.type, "param": self.param}
+        return {"error": {**facts, "code": self.code}}
+
+
+class InvalidRequestError(TwinsetError):
+    """A picture or a parameter that cannot be used."""
+
+    type = "invalid_request_error"
+    code = "invalid_value"
+
+
+class NotFoundError(TwinsetError):
+    """There is no such route."""
+
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class MethodNotAllowedError(TwinsetError):
+    """The route does not take this method."""
+
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+class NotAcceptableError(TwinsetError):
+    """The Accept header names nothing that we can make."""
+
+    type = "invalid_request_error"
+    code = "not_acceptable"
+
+
+class TooLargeError(TwinsetError):
+    """The body is over the limit."""
+
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class UnsupportedMediaError(TwinsetError):
+    """The body is neither multipart nor JSON."""
+
+    type = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
+class OverloadedError(TwinsetError):
+    """As many requests as allowed are under way."""
+
+    type = "rate_limit_error"
+    code = "overloaded"
+
+
+class ModelFailedError(TwinsetError):
+    """A model raised while it made a set."""
+
+    code = "model_failed"
+
+
+class ModelUnavailableError(TwinsetError):
+    """No replica of a model answers."""
+
+    code = "model_unavailable"
+
+
+class DeadlineExceededError(TwinsetError):
+    """The sets were not ready in time."""
+
+    code = "deadline_exceeded"
+
+
+HTTP_STATUS: dict[type[TwinsetError], int] = {
+    InvalidRequestError: 400,
+    NotFoundError: 404,
+    MethodNotAllowedError: 405,
+    NotAcceptableError: 406,
+    TooLargeError: 413,
+    UnsupportedMediaError: 415,
+    OverloadedError: 429,
+    ModelFailedError: 500,
+    ModelUnavailableError: 503,
+    DeadlineExceededError: 504,
+}
+
+
+def http_status(error: TwinsetError) -> int:
+    """Return the HTTP status of an error; 500 for one that is not in the table."""
+    return HTTP_STATUS.get(type(error), 500)

@@ -1,0 +1,110 @@
+"""What both model deployments are: a model in one thread, encoders in others."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
+import numpy as np
+from ray import serve
+
+from deployments.metrics import ReplicaMetrics
+from deployments.sets import SetJob, SetResult
+from deployments.settings import ModelSettings
+from deployments.worker import ModelWorker, TimedSet
+from models.interfaces import ModelInfo, RGBPixels, Role
+from models.provenance import Provenance, encode_with_provenance
+from models.set_metrics import descriptor
+
+ENCODER_THREADS = 4
+
+
+class ModelReplica:
+    """Makes sets with the model of one factory; subclasses say which role it must have.
+
+    A plain class: `VAEDeployment(ModelSettings(factory="..."))` works in a test without Serve,
+    except for `generate`, which asks Serve for the replica's name.
+    """
+
+    role: ClassVar[Role]
+
+    def __init__(self, settings: ModelSettings) -> None:
+        """Load the model; a constructor that fails shows its sentence in `serve status`."""
+        self._model = settings.build()
+        if self._model.info.role != self.role:
+            raise ValueError(
+                f"{settings.factory} makes a {self._model.info.role} model, but this deployment "
+                f"serves the role {self.role}: set another factory"
+            )
+        self._worker = ModelWorker()
+        self._encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
+        self._metrics = ReplicaMetrics()
+
+    async def describe(self) -> ModelInfo:
+        """Say what is served."""
+        return self._model.info  # type: ignore[no-any-return]
+
+    async def check_health(self) -> None:
+        """Answer; asynchronous, so that it cannot starve behind requests."""
+
+    async def generate(self, job: SetJob) -> SetResult:
+        """Make one set; cancelling the call ends the model's work within one step."""
+        timed = await self._worker.run(
+            lambda on_step: self._model.generate(
+                job.picture.pixels, job.seeds, job.parameters, on_step
+            ),
+            job.budget_s,
+        )
+        started = time.monotonic()
+        images = await self._encode(job, timed)
+        descriptors = np.stack([descriptor(pixels) for pixels in timed.generated.pixels])
+        self._count(timed)
+        return SetResult(
+            model=self._model.info,
+            images=images,
+            descriptors=descriptors,
+            encoder_calls=timed.generated.encoder_calls,
+            unet_calls=timed.generated.unet_calls,
+            notes=timed.generated.notes,
+            replica=serve.get_replica_context().replica_id.unique_id,
+            timings_ms={
+                "wait": timed.wait_s * 1000,
+                "model": timed.model_s * 1000,
+                "encode": (time.monotonic() - started) * 1000,
+            },
+        )
+
+    async def _encode(self, job: SetJob, timed: TimedSet) -> list[bytes]:
+        # Pillow releases the GIL while it compresses, so threads really help.
+        loop = asyncio.get_running_loop()
+        pairs = zip(job.seeds, timed.generated.pixels, strict=True)
+        tasks = [
+            loop.run_in_executor(self._encoders, self._encode_one, job, timed, seed, pixels)
+            for seed, pixels in pairs
+        ]
+        return list(await asyncio.gather(*tasks))
+
+    def _encode_one(self, job: SetJob, timed: TimedSet, seed: int, pixels: RGBPixels) -> bytes:
+        info = self._model.info
+        provenance = Provenance(
+            model=info.id,
+            revision=info.revision,
+            seed=seed,
+            parameters=vars(job.parameters),
+            input={
+                "sha256": job.picture.sha256,
+                "width": job.picture.width_px,
+                "height": job.picture.height_px,
+                "crop": vars(job.picture.crop),
+            },
+            precision=info.precision,
+            unet_calls=timed.generated.unet_calls,
+        )
+        return encode_with_provenance(pixels, job.output_format, provenance)
+
+    def _count(self, timed: TimedSet) -> None:
+        self._metrics.images.inc(len(timed.generated.pixels))
+        if timed.generated.unet_calls:
+            self._metrics.unet_calls.inc(timed.generated.unet_calls)
+        self._metrics.model_ms.observe(timed.model_s * 1000)
+        self._metrics.wait_ms.observe(timed.wait_s * 1000)

@@ -1,0 +1,53 @@
+"""Defaults filled in, requests checked against what the served weights can do."""
+
+import time
+from dataclasses import fields
+
+from starlette.requests import Request
+
+from deployments.errors import InvalidRequestError, NotAcceptableError
+from deployments.schemas import PairRequest
+from deployments.sets import Parameters
+from models.interfaces import ModelInfo, Role
+from models.parameters import ImageToImageParameters, VariationParameters
+
+_PARAMETERS: dict[Role, type[Parameters]] = {
+    "vae": VariationParameters,
+    "stable_diffusion": ImageToImageParameters,
+}
+_MADE = {"application/json", "application/*", "*/*", ""}
+
+
+def check_accept(request: Request) -> None:
+    """Refuse an Accept header that names nothing we make.
+
+    Raises:
+        NotAcceptableError: so it does.
+    """
+    headers = request.headers.getlist("accept")
+    parts = [part for header in headers for part in header.split(",")]
+    names = {part.partition(";")[0].strip().lower() for part in parts}
+    if names and not names & _MADE:
+        raise NotAcceptableError("only application/json is made: ask for it in Accept")
+
+
+def resolve_parameters(role: Role, request: PairRequest, info: ModelInfo) -> Parameters:
+    """Return the parameters of one set: what the caller named, else the served weights' defaults.
+
+    Raises:
+        InvalidRequestError: values that do not go together, such as a strength that leaves no step.
+    """
+    chosen = dict(info.defaults)
+    for name in (one.name for one in fields(_PARAMETERS[role])):
+        value = getattr(request, name)
+        if value is not None:
+            chosen[name] = value
+    try:
+        return _PARAMETERS[role](**chosen)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise InvalidRequestError(str(error), param=str(error).split(" ", 1)[0]) from error
+
+
+def earlier(deadline: float, timeout_s: float | None) -> float:
+    """Return the earlier of a deadline and `timeout_s` from now, on `time.monotonic()`'s clock."""
+    return deadline if timeout_s is None else min(deadline, time.monotonic() + timeout_s)

@@ -1,0 +1,74 @@
+"""The typed arguments of the application builder: what `args` may hold in a Serve config."""
+
+import importlib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.pixels import PictureLimits
+
+
+class Settings(BaseModel):
+    """A group of settings in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Settings):
+    """Which model a deployment serves."""
+
+    factory: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+            description="Import path of the model factory, such as 'models.demo.factory:load_demo_vae'",
+        ),
+    ]
+    options: Annotated[
+        dict[str, Any], Field(description="Keyword arguments of the factory, such as device")
+    ] = {}
+
+    def build(self) -> Any:
+        """Import the factory and call it; the model's libraries are imported here, not before."""
+        module, _, name = self.factory.partition(":")
+        return getattr(importlib.import_module(module), name)(**self.options)
+
+
+class LimitSettings(Settings):
+    """What is refused of an uploaded picture."""
+
+    max_bytes: Annotated[int, Field(gt=0, description="Bytes of the picture file")] = 20_000_000
+    min_side_px: Annotated[int, Field(gt=0, description="Shorter side, at least")] = 64
+    max_side_px: Annotated[int, Field(gt=0, description="Longer side, at most")] = 8192
+    max_pixels: Annotated[int, Field(gt=0, description="Width times height")] = 50_000_000
+    max_aspect: Annotated[float, Field(ge=1, description="Longer by shorter side")] = 4.0
+
+    def picture_limits(self) -> PictureLimits:
+        """Return them as the models layer takes them."""
+        return PictureLimits(**self.model_dump())
+
+
+class IngressSettings(Settings):
+    """How the ingress admits, waits and retries."""
+
+    request_timeout_s: Annotated[
+        float, Field(gt=0, description="Deadline of a request; a caller may shorten it")
+    ] = 120.0
+    max_admitted_requests: Annotated[
+        int, Field(gt=0, description="Paired requests under way in one ingress replica")
+    ] = 64
+    max_attempts: Annotated[
+        int, Field(ge=1, le=5, description="Tries of one set when its replica dies")
+    ] = 3
+    max_decoding: Annotated[
+        int, Field(ge=1, description="Pictures decoded at once in one ingress replica")
+    ] = 4
+
+
+class AppSettings(Settings):
+    """All arguments of `deployments.app:build_app`."""
+
+    vae: ModelSettings
+    stable_diffusion: ModelSettings
+    ingress: IngressSettings = IngressSettings()
+    limits: LimitSettings = LimitSettings()

@@ -1,0 +1,63 @@
+"""One thread that owns a model, and work in it that can be given up."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from models.interfaces import GeneratedSet, StepCallback
+
+
+class SetAbortedError(Exception):
+    """Raised inside a model, at the end of a step, when nobody waits for its set any more."""
+
+
+@dataclass(frozen=True)
+class TimedSet:
+    """A set, with the seconds it waited for the model and those the model took."""
+
+    generated: GeneratedSet
+    wait_s: float
+    model_s: float
+
+
+class ModelWorker:
+    """Runs a model's calls one after the other in a thread of its own.
+
+    diffusers' schedulers keep state and are not thread-safe, and Serve's own thread pool can
+    neither keep to one thread nor stop a call. Cancelling the awaiting task stops a call that
+    waits at once, and a call that runs at the end of its step.
+    """
+
+    def __init__(self) -> None:
+        """Start with no thread; the first call starts it."""
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+    async def run(
+        self, call: Callable[[StepCallback], GeneratedSet], budget_s: float
+    ) -> TimedSet:
+        """Await `call(on_step)`; past `budget_s` seconds the call ends after its step.
+
+        Raises:
+            SetAbortedError: the budget ran out.
+        """
+        abort = threading.Event()
+        asked = time.monotonic()
+
+        def on_step(step: int, total: int) -> None:
+            if abort.is_set() or time.monotonic() - asked > budget_s:
+                raise SetAbortedError(f"given up after step {step} of {total}")
+
+        def timed() -> TimedSet:
+            started = time.monotonic()
+            on_step(0, 0)
+            generated = call(on_step)
+            return TimedSet(generated, started - asked, time.monotonic() - started)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
+        except asyncio.CancelledError:
+            abort.set()
+            raise

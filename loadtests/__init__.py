@@ -1,0 +1,1 @@
+"""A black-box Locust kit for the paired-sets service: it speaks HTTP and imports none of it."""

@@ -1,0 +1,1 @@
+"""The models and what surrounds a picture: no server, no web framework, no Ray."""

@@ -1,0 +1,1 @@
+"""The CelebA variational autoencoder and its diversity-scaled sampler."""

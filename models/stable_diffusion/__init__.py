@@ -1,0 +1,1 @@
+"""Stable Diffusion image-to-image over diffusers' components."""

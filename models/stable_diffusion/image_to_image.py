@@ -1,0 +1,164 @@
+"""Ten images from one: encode once, noise per seed, denoise as one batch, decode as one batch.
+
+The pixels are those of diffusers' `StableDiffusionImg2ImgPipeline` called with a list of
+generators (SDEdit, Meng et al. 2021; classifier-free guidance, Ho and Salimans 2022), which
+encodes the same picture once a generator.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models import pixels as picture_pixels
+from models.interfaces import GeneratedSet, ModelInfo, RGBPixels, StepCallback, ignore_steps
+from models.parameters import ImageToImageParameters
+from models.stable_diffusion.components import Components
+from models.stable_diffusion.prompts import Embedding, PromptEncoder
+from models.tensors import pixels_of_signed, signed_tensor
+
+
+@dataclass
+class _Calls:
+    """Forward passes of one set, counted where they are made."""
+
+    encoder: int = 0
+    unet: int = 0
+
+
+class ImageToImageSampler:
+    """Serves a Stable Diffusion checkpoint as a `models.interfaces.ImageToImageModel`."""
+
+    def __init__(self, components: Components, info: ModelInfo) -> None:
+        """Take loaded components; images are `info.image_size_px` square."""
+        self._components = components
+        self._info = info
+        self._prompts = PromptEncoder(components)
+
+    @property
+    def info(self) -> ModelInfo:
+        """Describe the loaded weights."""
+        return self._info
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        image: RGBPixels,
+        seeds: Sequence[int],
+        parameters: ImageToImageParameters,
+        on_step: StepCallback = ignore_steps,
+    ) -> GeneratedSet:
+        """Make `len(seeds)` images of `image`.
+
+        Args:
+            image: (S, S, 3) uint8; resized to the model's side with Lanczos, as diffusers does.
+            seeds: one seed an image; its generator draws the posterior sample, then the noise.
+            parameters: prompts, strength, guidance and steps.
+            on_step: called after each step of the scheduler; what it raises ends the set.
+        """
+        calls = _Calls()
+        # Generators live on the CPU whatever the device: a seed means the same noise everywhere.
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        prompt = self._prompts.encode(parameters.prompt)
+        context = self._context(prompt, parameters, len(seeds))
+        scheduler, timesteps = self._schedule(parameters)
+        clean = self._encode(image, generators, calls)
+        noise = self._draw(clean.shape[1:], generators)
+        start = timesteps[:1].repeat(len(seeds))
+        latents = scheduler.add_noise(clean, noise, start)
+        extra = _step_arguments(scheduler, generators)
+        for step, timestep in enumerate(timesteps, start=1):
+            predicted = self._predict(latents, timestep, scheduler, context, parameters)
+            calls.unet += 1
+            latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[0]
+            on_step(step, len(timesteps))
+        pixels = pixels_of_signed(self._decode(latents))
+        return GeneratedSet(pixels, calls.encoder, calls.unet, _notes(prompt))
+
+    def _context(
+        self, prompt: Embedding, parameters: ImageToImageParameters, count: int
+    ) -> Tensor:
+        """Return (N or 2N, T, C): with guidance, the negative prompt's half stands first."""
+        conditional = prompt.hidden_states.repeat(count, 1, 1)
+        if not _is_guided(parameters):
+            return conditional.to(self._components.dtype)
+        negative = self._prompts.encode(parameters.negative_prompt).hidden_states
+        return torch.cat([negative.repeat(count, 1, 1), conditional]).to(self._components.dtype)
+
+    def _schedule(self, parameters: ImageToImageParameters) -> tuple[Any, Tensor]:
+        """Return a scheduler of this set's own, and the timesteps that `strength` leaves."""
+        template = self._components.scheduler
+        scheduler = type(template).from_config(template.config)
+        steps = parameters.num_inference_steps
+        scheduler.set_timesteps(steps, device=self._components.device)
+        begin = (steps - min(int(steps * parameters.strength), steps)) * scheduler.order
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(begin)
+        return scheduler, scheduler.timesteps[begin:]
+
+    def _encode(
+        self, image: RGBPixels, generators: Sequence[torch.Generator], calls: _Calls
+    ) -> Tensor:
+        """Return (N, C, h, w) scaled latents: one encoder call, one posterior sample a seed."""
+        vae = self._components.vae
+        resized = picture_pixels.resize(image, self._info.image_size_px, Image.Resampling.LANCZOS)
+        pixels = signed_tensor(resized).to(self._components.device, vae.dtype)
+        posterior = vae.encode(pixels).latent_dist
+        calls.encoder += 1
+        samples = [posterior.sample(generator=generator) for generator in generators]
+        return vae.config.scaling_factor * torch.cat(samples).to(self._components.dtype)
+
+    def _draw(self, shape: torch.Size, generators: Sequence[torch.Generator]) -> Tensor:
+        """Return (N, *shape) standard normal noise, row k from generator k."""
+        dtype, device = self._components.dtype, self._components.device
+        rows = [torch.randn(shape, generator=one, dtype=dtype) for one in generators]
+        return torch.stack(rows).to(device)
+
+    def _predict(
+        self,
+        latents: Tensor,
+        timestep: Tensor,
+        scheduler: Any,
+        context: Tensor,
+        parameters: ImageToImageParameters,
+    ) -> Tensor:
+        """Return the guided prediction of the UNet, (N, C, h, w)."""
+        guided = _is_guided(parameters)
+        model_input = torch.cat([latents] * 2) if guided else latents
+        model_input = scheduler.scale_model_input(model_input, timestep)
+        unet = self._components.unet
+        output = unet(model_input, timestep, encoder_hidden_states=context, return_dict=False)[0]
+        if not guided:
+            return torch.as_tensor(output)
+        negative, conditional = output.chunk(2)
+        return torch.as_tensor(negative + parameters.guidance_scale * (conditional - negative))
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Return (N, 3, S, S) float in about [-1, 1]."""
+        vae = self._components.vae
+        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+        return torch.as_tensor(vae.decode(scaled, return_dict=False)[0])
+
+
+def _is_guided(parameters: ImageToImageParameters) -> bool:
+    return parameters.guidance_scale > 1.0
+
+
+def _step_arguments(scheduler: Any, generators: list[torch.Generator]) -> dict[str, Any]:
+    # Not every scheduler adds noise in its steps; those that do take eta or generators.
+    accepted = inspect.signature(scheduler.step).parameters
+    offered: dict[str, Any] = {"eta": 0.0, "generator": generators}
+    return {name: value for name, value in offered.items() if name in accepted}
+
+
+def _notes(prompt: Embedding) -> tuple[str, ...]:
+    if prompt.tokens <= prompt.limit:
+        return ()
+    return (
+        f"the prompt has {prompt.tokens} tokens; the model reads {prompt.limit}, "
+        "the rest was cut off",
+    )

@@ -1,0 +1,54 @@
+"""Runs the Locust kit for a minute: against a service that runs, or one started for it."""
+
+import argparse
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from scripts.serve import ROOT, ServeError, running
+from scripts.signals import stop_on_signals
+
+
+def main() -> int:
+    """Parse the command line, run Locust, return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="What stands behind -- goes to Locust: -- -u 4 -t 5m"
+    )
+    parser.add_argument("--host", help="base URL of a service that runs; else one is started")
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml")
+    parser.add_argument("--num-gpus", type=int, default=0, help="GPUs to pretend to have")
+    parser.add_argument("locust", nargs="*", help="further options of Locust")
+    arguments = parser.parse_args()
+    stop_on_signals()
+    try:
+        with (
+            nullcontext(arguments.host)
+            if arguments.host
+            else running(arguments.config, port=0, num_gpus=arguments.num_gpus)
+        ) as url:
+            return run_locust(url, arguments.locust)
+    except ServeError as error:
+        sys.stderr.write(f"twinset: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ntwinset: stopped\n")
+        return 130
+
+
+def run_locust(url: str, options: list[str]) -> int:
+    """Run Locust with the kit's configuration and pass its exit code on."""
+    config = ROOT / "loadtests" / "locust.conf"
+    command = [sys.executable, "-m", "locust", "--config", str(config), "--host", url, *options]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # Locust waits for the answers under way and prints its table.
+        process.terminate()
+        process.wait()
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""An isolated Ray of our own on this machine, with one Serve config deployed on it.
+
+Never attaches to a Ray that runs already, listens on loopback only, takes free ports, and keeps
+its files in one temporary directory that goes away with it.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from scripts.signals import stop_on_signals
+
+_OBJECT_STORE_BYTES = 512 * 2**20
+
+
+class LocalRay:
+    """A context manager: Ray with a deployed Serve config inside, nothing left behind after."""
+
+    def __init__(self, config: Path, port: int, num_gpus: int = 0) -> None:
+        """Take a Serve config, the HTTP port and, for rehearsals, a number of pretended GPUs."""
+        self._config = config
+        self._port = port
+        self._num_gpus = num_gpus
+        self.directory = Path(tempfile.mkdtemp(prefix="twinset-", dir=_short_directory()))
+
+    def __enter__(self) -> Self:
+        """Start Ray and submit the config; the application may not be ready yet."""
+        isolate_environment(self.directory)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop what was started and remove its files."""
+        import ray
+        from ray import serve
+
+        if ray.is_initialized():
+            serve.shutdown()
+            ray.shutdown()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def failure(self) -> str | None:
+        """Return Serve's messages when the application could not be deployed, else None."""
+        from ray import serve
+
+        states = {application.status for application in serve.status().applications.values()}
+        return self.messages() if states & {"DEPLOY_FAILED", "UNHEALTHY"} else None
+
+    def messages(self) -> str:
+        """Return what Serve says of the application and its deployments, a line each."""
+        from ray import serve
+
+        lines = []
+        for application in serve.status().applications.values():
+            lines.append(application.message)
+            lines += [f"{name}: {one.message}" for name, one in application.deployments.items()]
+        return "\n".join(line for line in lines if line)
+
+    def _start(self) -> None:
+        # Imported here: Ray reads its environment when it is imported.
+        import ray
+        from ray.serve.scripts import cli
+
+        ray.init(
+            address="local",
+            namespace="serve",
+            num_cpus=max(2, os.cpu_count() or 2),
+            num_gpus=self._num_gpus,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(self.directory),
+        )
+        stop_on_signals()  # Ray has just put a handler of its own in the place of ours.
+        # `serve run` uses the Ray that is initialised above instead of looking for another.
+        cli.main(["run", "--non-blocking", str(self._write_config())], standalone_mode=False)
+
+    def _write_config(self) -> Path:
+        config: dict[str, Any] = yaml.safe_load(self._config.read_text())
+        config.setdefault("http_options", {})["port"] = self._port
+        target = self.directory / "serve.yaml"
+        target.write_text(yaml.safe_dump(config))
+        return target
+
+
+def isolate_environment(directory: Path) -> None:
+    """Set this process's environment so that Ray keeps to itself; call before importing Ray."""
+    # RAY_ADDRESS would make Serve attach to somebody's cluster.
+    for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_NAMESPACE"):
+        os.environ.pop(name, None)
+    os.environ.update(
+        # A secret of this run's own: nothing is read from or written to the home directory.
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN=secrets.token_hex(32),
+        RAY_TMPDIR=str(directory),
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_DEDUP_LOGS="0",
+        RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+        HF_HUB_OFFLINE="1",
+    )
+    # Replicas import `deployments` and `models` from this checkout, installed or not.
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in paths if path))
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody uses at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def is_busy(host: str, port: int) -> bool:
+    """Say whether something listens on a port already."""
+    with socket.socket() as listener:
+        # As servers do, so that a connection in TIME_WAIT does not count as a listener.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def _short_directory() -> str:
+    # Ray makes Unix sockets below it, whose paths may have at most 107 bytes.
+    directory = tempfile.gettempdir()
+    return directory if len(directory) <= 30 or sys.platform == "win32" else "/tmp"

@@ -1,0 +1,34 @@
+"""Notes what runs, in `.run/`, so that `make stop` finds one that was left behind."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+RUN_DIRECTORY = Path(__file__).resolve().parent.parent / ".run"
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A file that lives as long as the service whose process and directory it names."""
+
+    path: Path
+    url: str
+
+    @classmethod
+    @contextmanager
+    def open(cls, url: str) -> Iterator["RunFile"]:
+        """Keep the file while the context lasts."""
+        RUN_DIRECTORY.mkdir(exist_ok=True)
+        run_file = cls(RUN_DIRECTORY / f"{os.getpid()}.json", url)
+        try:
+            yield run_file
+        finally:
+            run_file.path.unlink(missing_ok=True)
+
+    def record(self, directory: Path) -> None:
+        """Write which process serves what, and where Ray keeps its files."""
+        facts = {"pid": os.getpid(), "url": self.url, "directory": str(directory)}
+        self.path.write_text(json.dumps(facts))

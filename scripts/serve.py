@@ -1,0 +1,112 @@
+"""Serves a Serve config on an isolated local Ray, in the foreground, until Ctrl-C."""
+
+import argparse
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from tqdm import tqdm
+
+from scripts.local_ray import LocalRay, free_port, is_busy
+from scripts.run_file import RunFile
+from scripts.signals import stop_on_signals
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_S = 180.0
+
+
+class ServeError(Exception):
+    """The service could not start; the sentence says why and what to do."""
+
+
+def main() -> int:
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument("--num-gpus", type=int, default=0, help="GPUs to pretend to have")
+    arguments = parser.parse_args()
+    stop_on_signals()
+    try:
+        with running(arguments.config, arguments.port, arguments.num_gpus) as url:
+            _announce(url)
+            threading.Event().wait()
+    except ServeError as error:
+        sys.stderr.write(f"twinset: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ntwinset: stopped\n")
+    return 0
+
+
+@contextmanager
+def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[str]:
+    """Serve a config while the context lasts; yields the base URL once it is ready.
+
+    Raises:
+        ServeError: it cannot start.
+    """
+    if not config.is_file():
+        raise ServeError(
+            f"there is no {config}: set CONFIG to a Serve config, such as configs/demo.yaml"
+        )
+    chosen = port or free_port()
+    if is_busy("127.0.0.1", chosen):
+        raise ServeError(
+            f"port {chosen} is busy: choose another with PORT={chosen + 1}, or stop what uses it "
+            "(`make stop` stops a Twinset that was left behind)"
+        )
+    url = f"http://127.0.0.1:{chosen}"
+    with RunFile.open(url) as run_file:
+        service = LocalRay(config, chosen, num_gpus)
+        run_file.record(service.directory)
+        with service:
+            wait_until_ready(url, service)
+            yield url
+
+
+def wait_until_ready(url: str, service: LocalRay) -> None:
+    """Show progress until `/readyz` answers 200.
+
+    Raises:
+        ServeError: the deployment failed, or it took too long.
+    """
+    started = time.monotonic()
+    with tqdm(
+        desc="starting replicas", bar_format="{desc}: {elapsed} {postfix}", leave=False
+    ) as bar:
+        while time.monotonic() - started < START_TIMEOUT_S:
+            if _is_ready(url):
+                return
+            failure = service.failure()
+            if failure:
+                raise ServeError(f"the application cannot be deployed:\n{failure}")
+            bar.update()
+            time.sleep(0.3)
+    raise ServeError(
+        f"the service was not ready after {START_TIMEOUT_S:.0f} s:\n{service.messages()}"
+    )
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=10.0, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _announce(url: str) -> None:
+    sys.stdout.write(
+        f"Twinset serves at {url} until Ctrl-C. Try:\n"
+        f"  curl {url}/v1/models\n"
+        f"  curl -F image=@face.jpg -F n=10 -F seed=7 {url}/v1/pairs -o pairs.json\n"
+    )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

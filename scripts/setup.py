@@ -1,0 +1,110 @@
+"""Makes the virtual environment and installs the locked packages, once for each lock file.
+
+Run by the system's Python before anything is installed, so: standard library only.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+SUPPORTED = ((3, 11), (3, 13))
+NEEDED_FREE_GB = 10
+
+
+class SetupError(Exception):
+    """Something is missing; the sentence says what and how to mend it."""
+
+
+def main() -> int:
+    """Set up for running, or with --dev for testing too."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
+    arguments = parser.parse_args()
+    try:
+        check_python(sys.version_info[:2])
+        set_up(ROOT / ("requirements-dev.txt" if arguments.dev else "requirements.txt"))
+    except SetupError as error:
+        sys.stderr.write(f"twinset: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\ntwinset: stopped; run the same command again to go on\n")
+        return 130
+    return 0
+
+
+def check_python(version: tuple[int, ...]) -> None:
+    """Refuse a Python that the locked packages do not support."""
+    low, high = SUPPORTED
+    if not low <= tuple(version[:2]) <= high:
+        found = ".".join(str(part) for part in version[:2])
+        raise SetupError(
+            f"Python {found} is not supported: install Python 3.11, 3.12 or 3.13 and run "
+            "`make ... PYTHON=python3.12`"
+        )
+
+
+def set_up(lock: Path) -> None:
+    """Install what `lock` lists, unless that is done already."""
+    if _is_installed(lock):
+        return
+    if not (ENVIRONMENT / "bin" / "python").exists():
+        check_disk(shutil.disk_usage(ROOT).free)
+        _make_environment()
+    sys.stderr.write(f"twinset: installing {lock.name} (about 6 GB; minutes, once)\n")
+    pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    _run([*pip, "install", "--require-hashes", "-r", str(lock)], "installing the packages")
+    editable = ["install", "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+    _run([*pip, *editable], "installing Twinset itself")
+    _stamp(lock).write_text(_digest(lock))
+
+
+def check_disk(free_bytes: int) -> None:
+    """Refuse to fill the disk."""
+    if free_bytes < NEEDED_FREE_GB * 10**9:
+        raise SetupError(
+            f"{free_bytes / 10**9:.1f} GB are free here, the packages need {NEEDED_FREE_GB} GB: "
+            "make room or clone into another file system"
+        )
+
+
+def _make_environment() -> None:
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError as error:
+        raise SetupError(
+            "this Python lacks the venv module: install it (on Debian and Ubuntu "
+            "`apt install python3-venv`) or choose another with `make ... PYTHON=python3.12`"
+        ) from error
+    _run([sys.executable, "-m", "venv", str(ENVIRONMENT)], "making the virtual environment")
+
+
+def _run(command: list[str], what: str) -> None:
+    if subprocess.run(command).returncode != 0:
+        raise SetupError(f"{what} failed; see above, then run the same command again")
+
+
+def _stamp(lock: Path) -> Path:
+    return ENVIRONMENT / f"installed-{lock.stem}"
+
+
+def _digest(lock: Path) -> str:
+    return hashlib.sha256(lock.read_bytes()).hexdigest()
+
+
+def _is_installed(lock: Path) -> bool:
+    # The development lock holds everything that the other one holds.
+    development = ROOT / "requirements-dev.txt"
+    return any(
+        _stamp(one).exists() and _stamp(one).read_text() == _digest(one)
+        for one in {lock, development}
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

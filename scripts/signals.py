@@ -1,0 +1,18 @@
+"""Signals end a command in an orderly way: what it started is stopped."""
+
+import signal
+
+
+def stop_on_signals() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: what was started is stopped.
+
+    Once: a second signal would interrupt the stopping and leave Ray behind. Stopping is bounded.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, interrupt)

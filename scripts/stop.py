@@ -1,0 +1,84 @@
+"""Stops every service of this checkout that was left behind, and removes its files."""
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from scripts.run_file import RUN_DIRECTORY
+
+PATIENCE_S = 25.0
+
+
+def main() -> int:
+    """Stop them all."""
+    files = sorted(RUN_DIRECTORY.glob("*.json"))
+    for file in files:
+        facts = json.loads(file.read_text())
+        stop(facts["pid"], Path(facts["directory"]))
+        file.unlink(missing_ok=True)
+        sys.stdout.write(f"twinset: stopped {facts['url']}\n")
+    if not files:
+        sys.stdout.write("twinset: nothing of this checkout runs\n")
+    return 0
+
+
+def stop(pid: int, directory: Path) -> None:
+    """Ask the process to stop, then end whatever still works in `directory`, and remove it."""
+    _terminate([process for process in _of_pid(pid) if _is_ours(process)])
+    _terminate(_working_in(directory))
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _of_pid(pid: int) -> list[psutil.Process]:
+    try:
+        return [psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    # A number may have been given to another process since.
+    return any(part.startswith("scripts.") for part in _command(process))
+
+
+def _working_in(directory: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter() if _belongs_to(one, str(directory))]
+
+
+def _belongs_to(process: psutil.Process, directory: str) -> bool:
+    # Ray's workers and agents rename themselves; what they were started with stays.
+    try:
+        return process.environ().get("RAY_TMPDIR") == directory
+    except (psutil.Error, OSError):
+        return False
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+def _terminate(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        _signal(process, hard=False)
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_S)
+    for process in alive:
+        _signal(process, hard=True)
+    time.sleep(0.1 if processes else 0.0)
+
+
+def _signal(process: psutil.Process, hard: bool) -> None:
+    try:
+        process.kill() if hard else process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Real services on real ports: a real Ray, started as a user starts it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
+START_S = 150
+
+
+@contextmanager
+def serving(config: Path, num_gpus: int = 0) -> Iterator[httpx.Client]:
+    """Serve a config on a free port while the context lasts, by the command of `make serve`."""
+    command = [sys.executable, "-m", "scripts.serve", "--config", str(config), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--num-gpus", str(num_gpus)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = _announced_url(process)
+        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _announced_url(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Twinset serves at "):
+            return line.split()[3]
+    _, complaint = process.communicate(timeout=START_S)
+    raise RuntimeError(f"the service did not start:\n{complaint}")
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[httpx.Client]:
+    """Return a client of the demo, started once for all tests that leave it as it was."""
+    with serving(ROOT / "configs" / "demo.yaml") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Iterator[httpx.Client]:
+    """Return a client of the simulation on one pretended GPU: quick, light, no torch."""
+    with serving(ROOT / "configs" / "simulated.yaml", num_gpus=1) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def face() -> bytes:
+    """Return the sample face, a PNG file."""
+    return SAMPLE_FACE.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def small_face(face: bytes) -> bytes:
+    """Return the sample face at 128 px, a PNG file."""
+    buffer = BytesIO()
+    Image.open(BytesIO(face)).convert("RGB").resize((128, 128)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def post_pairs(client: httpx.Client, picture: bytes, **fields: Any) -> httpx.Response:
+    """Send a multipart request as browsers and curl do."""
+    return client.post("/v1/pairs", files={"image": ("face.png", picture)}, data=fields)
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float) -> float:
+    """Return after how many seconds the condition held; fail when it does not in time."""
+    started = time.monotonic()
+    while time.monotonic() - started < timeout_s:
+        if condition():
+            return time.monotonic() - started
+        time.sleep(0.5)
+    raise AssertionError(f"it did not happen within {timeout_s} s")
+
+
+def running_replicas(client: httpx.Client) -> dict[str, int]:
+    """Return the number of running replicas of each role, as `/v1/models` says."""
+    cards = client.get("/v1/models").json()["data"]
+    return {card["role"]: card["replicas"]["running"] for card in cards}
