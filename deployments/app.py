@@ -24,9 +24,7 @@ def build_app(args: AppSettings) -> Application:
         pydantic.ValidationError: `args` has an unknown key or a value out of range.
     """
     vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"])
-    diffusion = serve.deployment(
-        StableDiffusionDeployment, name=DEPLOYMENTS["stable_diffusion"]
-    )
+    diffusion = serve.deployment(StableDiffusionDeployment, name=DEPLOYMENTS["stable_diffusion"])
     ingress = serve.deployment(Ingress, name="Ingress")
     handles = {"vae": vae.bind(args.vae), "stable_diffusion": diffusion.bind(args.stable_diffusion)}
     return ingress.bind(args, handles, DEPLOYMENTS)

@@ -72,7 +72,7 @@ def _image(job: PairJob, outcome: Outcome, index: int) -> ImageAnswer:
 
 def _set(info: ModelInfo, outcome: Outcome) -> SetAnswer:
     if isinstance(outcome, TwinsetError):
-        error = ErrorBody(**outcome.envelope()["error"])
+        error = ErrorBody.model_validate(outcome.envelope()["error"])
         return SetAnswer(status="failed", model=info.id, revision=info.revision, error=error)
     return _made_set(outcome)
 

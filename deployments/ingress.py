@@ -14,7 +14,7 @@ from deployments.calls import ModelCalls
 from deployments.formatting import pair_response
 from deployments.http import ERROR_RESPONSES, PAIR_BODY, http
 from deployments.metrics import IngressMetrics
-from deployments.pairing import Admission, PairJob, Pairing
+from deployments.pairing import Admission, Pairing, PairJob
 from deployments.parsing import PairBody, read_pair_body
 from deployments.replica_counts import ReplicaCounts
 from deployments.resolving import check_accept, earlier, resolve_parameters

@@ -135,16 +135,11 @@ class Pairing:
         finally:
             for task in tasks.values():
                 task.cancel()
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, TwinsetError):
-                raise outcome
-        return dict(zip(tasks, outcomes, strict=True))
+        return {role: _expected(one) for role, one in zip(tasks, outcomes, strict=True)}
 
     async def _make_set(self, role: Role, job: PairJob) -> MadeSet:
         budget_s = max(0.0, job.deadline - time.monotonic())
-        set_job = SetJob(
-            job.picture, job.seeds, job.parameters[role], job.output_format, budget_s
-        )
+        set_job = SetJob(job.picture, job.seeds, job.parameters[role], job.output_format, budget_s)
         result: SetResult = await self._calls[role].call("generate", set_job, budget_s=budget_s)
         metrics = await asyncio.to_thread(_measure, job.picture, result)
         return MadeSet(result, metrics)
@@ -152,3 +147,9 @@ class Pairing:
 
 def _measure(picture: SquarePicture, result: SetResult) -> SetMetrics:
     return measure(result.descriptors, descriptor(picture.pixels))
+
+
+def _expected(outcome: MadeSet | BaseException) -> Outcome:
+    if isinstance(outcome, MadeSet | TwinsetError):
+        return outcome
+    raise outcome

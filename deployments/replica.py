@@ -42,7 +42,7 @@ class ModelReplica:
 
     async def describe(self) -> ModelInfo:
         """Say what is served."""
-        return self._model.info  # type: ignore[no-any-return]
+        return self._model.info
 
     async def check_health(self) -> None:
         """Answer; asynchronous, so that it cannot starve behind requests."""

@@ -15,13 +15,15 @@ class ReplicaCounts:
         """Take the name of the application whose deployments are counted."""
         self._application = application
         self._asked = float("-inf")
+        self._lock = asyncio.Lock()
         self._counts: dict[str, dict[str, int]] = {}
 
     async def of(self, deployment: str) -> dict[str, int]:
         """Return counts by state in lower case, such as {"running": 2}; `running` is always in."""
-        if time.monotonic() - self._asked > _AGE_S:
-            self._asked = time.monotonic()
-            self._counts = await asyncio.to_thread(self._ask)
+        async with self._lock:  # those who ask at the same time share one answer
+            if time.monotonic() - self._asked > _AGE_S:
+                self._counts = await asyncio.to_thread(self._ask)
+                self._asked = time.monotonic()
         return {"running": 0, **self._counts.get(deployment, {})}
 
     def _ask(self) -> dict[str, dict[str, int]]:
@@ -29,6 +31,9 @@ class ReplicaCounts:
         if application is None:
             return {}
         return {
-            name: {str(state).rpartition(".")[2].lower(): count for state, count in one.replica_states.items()}
+            name: {
+                str(state).rpartition(".")[2].lower(): count
+                for state, count in one.replica_states.items()
+            }
             for name, one in application.deployments.items()
         }

@@ -21,7 +21,7 @@ class ModelSettings(Settings):
         str,
         Field(
             pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-            description="Import path of the model factory, such as 'models.demo.factory:load_demo_vae'",
+            description="Import path of a model factory: 'models.demo.factory:load_demo_vae'",
         ),
     ]
     options: Annotated[

@@ -35,9 +35,7 @@ class ModelWorker:
         """Start with no thread; the first call starts it."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
-    async def run(
-        self, call: Callable[[StepCallback], GeneratedSet], budget_s: float
-    ) -> TimedSet:
+    async def run(self, call: Callable[[StepCallback], GeneratedSet], budget_s: float) -> TimedSet:
         """Await `call(on_step)`; past `budget_s` seconds the call ends after its step.
 
         Raises:

@@ -82,7 +82,7 @@ def entry_of(stats: RequestStats, name: str) -> StatsEntry:
     """Return the figures of one name, an empty entry where there were no such requests."""
     # Not stats.get(): that one would add an empty row to the table that Locust prints.
     empty = StatsEntry(stats, name, "POST")
-    return stats.entries[(name, "POST")] if (name, "POST") in stats.entries else empty
+    return stats.entries.get((name, "POST"), empty)
 
 
 def duration_s(total: StatsEntry) -> float:

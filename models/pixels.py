@@ -74,9 +74,7 @@ class SquarePicture:
     crop: Crop
 
 
-def read_square(
-    data: bytes, limits: PictureLimits, crop: Crop | None = None
-) -> SquarePicture:
+def read_square(data: bytes, limits: PictureLimits, crop: Crop | None = None) -> SquarePicture:
     """Decode an upload, turn it upright, lay it on white and cut a square out of it.
 
     Args:

@@ -61,9 +61,7 @@ def laplacian_variance(image: NDArray[np.float32]) -> float:
     """Return the variance of the 4-neighbour Laplacian of (H, W, 3) float32 in [0, 1]."""
     luma = image @ _LUMA
     center = luma[1:-1, 1:-1]
-    laplacian = (
-        luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4.0 * center
-    )
+    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4.0 * center
     return float(laplacian.var())
 
 

@@ -139,9 +139,7 @@ def contact_sheet(answer: dict[str, Any], picture: bytes) -> NDArray[np.uint8]:
     blocks = [
         SheetBlock(
             TITLES[role],
-            " · ".join(
-                [made["model"], *(f"{name} {parameters[name]:g}" for name in SHOWN[role])]
-            ),
+            " · ".join([made["model"], *(f"{name} {parameters[name]:g}" for name in SHOWN[role])]),
             [_tile(pair, role) for pair in answer["pairs"]],
         )
         for role, made in answer["sets"].items()

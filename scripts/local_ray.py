@@ -10,6 +10,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,12 +48,14 @@ class LocalRay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop what was started and remove its files."""
+        """Stop what was started and remove its files; requests under way end with it.
+
+        Without `serve.shutdown()`, which drains replicas for five seconds first: whoever stops a
+        service in the foreground wants it to stop.
+        """
         import ray
-        from ray import serve
 
         if ray.is_initialized():
-            serve.shutdown()
             ray.shutdown()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -92,7 +95,13 @@ class LocalRay:
         )
         stop_on_signals()  # Ray has just put a handler of its own in the place of ours.
         # `serve run` uses the Ray that is initialised above instead of looking for another.
-        cli.main(["run", "--non-blocking", str(self._write_config())], standalone_mode=False)
+        command = ["run", "--non-blocking", str(self._write_config())]
+        with (
+            (self.directory / "serve-run.log").open("w") as log,
+            redirect_stdout(log),
+            redirect_stderr(log),
+        ):
+            cli.main(command, standalone_mode=False)
 
     def _write_config(self) -> Path:
         config: dict[str, Any] = yaml.safe_load(self._config.read_text())

@@ -79,9 +79,7 @@ class ImageToImageSampler:
         pixels = pixels_of_signed(self._decode(latents))
         return GeneratedSet(pixels, calls.encoder, calls.unet, _notes(prompt))
 
-    def _context(
-        self, prompt: Embedding, parameters: ImageToImageParameters, count: int
-    ) -> Tensor:
+    def _context(self, prompt: Embedding, parameters: ImageToImageParameters, count: int) -> Tensor:
         """Return (N or 2N, T, C): with guidance, the negative prompt's half stands first."""
         conditional = prompt.hidden_states.repeat(count, 1, 1)
         if not _is_guided(parameters):

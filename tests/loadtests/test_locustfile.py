@@ -165,7 +165,7 @@ def wait_until(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
 
 
 def test_options_can_be_read_without_patching_the_process() -> None:
-    modules = "backpressure checks faces messages options pixels replicas".split()
+    modules = ["backpressure", "checks", "faces", "messages", "options", "pixels", "replicas"]
     imports = "; ".join(f"import loadtests.{module}" for module in modules)
     code = f"import sys; {imports}; sys.exit('locust' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

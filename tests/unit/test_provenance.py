@@ -30,7 +30,9 @@ def test_every_format_carries_it_and_repeats_its_bytes(output_format: str) -> No
 def test_png_shows_the_line_that_viewers_read() -> None:
     data = encode_with_provenance(PIXELS, "png", PROVENANCE)
     line = Image.open(BytesIO(data)).info["parameters"]
-    assert line.startswith("a face, naïve 😀\nNegative prompt: hat\nSeed: 11, Model: demo-diffusion")
+    assert line.startswith(
+        "a face, naïve 😀\nNegative prompt: hat\nSeed: 11, Model: demo-diffusion"
+    )
 
 
 def test_a_picture_of_somebody_else_has_none() -> None:

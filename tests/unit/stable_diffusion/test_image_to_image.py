@@ -18,7 +18,11 @@ from models.stable_diffusion.image_to_image import ImageToImageSampler
 SCHEDULERS = ["PNDMScheduler", "DPMSolverMultistepScheduler", "DDIMScheduler"]
 SEEDS = list(range(40, 50))
 PARAMETERS = ImageToImageParameters(
-    prompt="a face", negative_prompt="a hat", strength=0.6, guidance_scale=3.0, num_inference_steps=8
+    prompt="a face",
+    negative_prompt="a hat",
+    strength=0.6,
+    guidance_scale=3.0,
+    num_inference_steps=8,
 )
 
 

@@ -1,0 +1,84 @@
+"""Settings and Serve configs: a typo is an error, here and not on the cluster."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import (
+    DeploymentSchema,
+    HTTPOptionsSchema,
+    RayActorOptionsSchema,
+    ServeApplicationSchema,
+    ServeDeploySchema,
+)
+
+from deployments.app import DEPLOYMENTS, build_app
+from deployments.settings import AppSettings, ModelSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = [ROOT / "serve_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
+ARGUMENTS = {
+    "vae": {"factory": "models.simulated:load_simulated_vae"},
+    "stable_diffusion": {"factory": "models.simulated:load_simulated_diffusion"},
+}
+
+
+def test_the_builder_is_given_checked_settings_not_a_dictionary() -> None:
+    """Held against `from __future__ import annotations`, which switches the check off unseen."""
+    call_user_app_builder_with_args_if_necessary(build_app, ARGUMENTS)
+    with pytest.raises(ValidationError, match="vea"):
+        call_user_app_builder_with_args_if_necessary(build_app, {**ARGUMENTS, "vea": {}})
+
+
+@pytest.mark.parametrize("factory", ["models.simulated", "a b:c", "os:system('x')", ""])
+def test_a_factory_is_an_import_path(factory: str) -> None:
+    with pytest.raises(ValidationError, match="factory"):
+        ModelSettings(factory=factory)
+
+
+def test_a_factory_is_called_with_its_options() -> None:
+    settings = ModelSettings(
+        factory="models.simulated:load_simulated_vae", options={"fixed_s": 0.0}
+    )
+    assert settings.build().info.role == "vae"
+
+
+def _unknown_keys(given: dict[str, Any], schema: type[BaseModel]) -> set[str]:
+    return set(given) - set(schema.model_fields)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_key_of_a_serve_config_is_known(path: Path) -> None:
+    config = yaml.safe_load(path.read_text())
+    ServeDeploySchema.model_validate(config)
+    assert _unknown_keys(config, ServeDeploySchema) == set()
+    assert _unknown_keys(config["http_options"], HTTPOptionsSchema) == set()
+    for application in config["applications"]:
+        assert _unknown_keys(application, ServeApplicationSchema) == set()
+        AppSettings.model_validate(application["args"])
+        names = {deployment["name"] for deployment in application["deployments"]}
+        assert names == {"Ingress", *DEPLOYMENTS.values()}
+        for deployment in application["deployments"]:
+            assert _unknown_keys(deployment, DeploymentSchema) == set()
+            options = deployment.get("ray_actor_options", {})
+            assert _unknown_keys(options, RayActorOptionsSchema) == set()
+            scaling = deployment.get("autoscaling_config", {})
+            assert _unknown_keys(scaling, AutoscalingConfig) == set()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_no_config_opens_the_service_to_others_without_keys(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())["http_options"]["host"] == "127.0.0.1"
+
+
+def test_production_scales_the_two_models_apart() -> None:
+    (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    by_name = {deployment["name"]: deployment for deployment in application["deployments"]}
+    assert by_name["Ingress"]["num_replicas"] == 2
+    for name in DEPLOYMENTS.values():
+        assert by_name[name]["autoscaling_config"]["max_replicas"] > 1
+        assert 0 < by_name[name]["ray_actor_options"]["num_gpus"] < 1

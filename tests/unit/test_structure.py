@@ -1,0 +1,57 @@
+"""The house's rules that no linter holds."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("models", "deployments", "loadtests", "scripts")
+SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+LIGHT = [
+    "deployments.app",
+    "models.contact_sheet",
+    "models.interfaces",
+    "models.parameters",
+    "models.pixels",
+    "models.provenance",
+    "models.seeds",
+    "models.set_metrics",
+    "models.simulated",
+]
+
+
+def test_what_the_ingress_and_the_simulation_import_never_loads_torch() -> None:
+    imports = "; ".join(f"import {name}" for name in LIGHT)
+    code = f"import sys; {imports}; sys.exit(int('torch' in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_the_import_arrows_point_downward() -> None:
+    command = [str(Path(sys.executable).parent / "lint-imports")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_short_and_say_what_they_are(path: Path) -> None:
+    source = path.read_text()
+    assert len(source.splitlines()) <= 300
+    docstring = ast.get_docstring(ast.parse(source))
+    assert docstring
+    assert docstring.splitlines()[0].endswith((".", ",", ":"))
+
+
+def test_deployments_keep_their_annotations() -> None:
+    for path in (ROOT / "deployments").rglob("*.py"):
+        assert "from __future__ import annotations" not in path.read_text().replace(
+            "no `from __future__ import annotations`", ""
+        ), path
+
+
+def test_no_file_names_a_package_index() -> None:
+    for path in [ROOT / "pyproject.toml", ROOT / "Makefile", *ROOT.glob("requirements*.txt")]:
+        assert not re.search(r"pypi|/simple/|(?<!--no-emit-)index-url", path.read_text()), path
