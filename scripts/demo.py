@@ -105,7 +105,8 @@ def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
 
     thread = threading.Thread(target=post, daemon=True)
     thread.start()
-    with tqdm(desc="generating 2 x 10 images", bar_format="{desc}: {elapsed}", leave=False) as bar:
+    description = "generating 2 x 10 images"
+    with tqdm(desc=description, bar_format="{desc}: {elapsed}", leave=False, disable=None) as bar:
         while thread.is_alive():
             thread.join(0.2)
             bar.update()

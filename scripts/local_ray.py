@@ -4,6 +4,7 @@ Never attaches to a Ray that runs already, listens on loopback only, takes free 
 its files in one temporary directory that goes away with it.
 """
 
+import logging
 import os
 import secrets
 import shutil
@@ -94,6 +95,7 @@ class LocalRay:
             _temp_dir=str(self.directory),
         )
         stop_on_signals()  # Ray has just put a handler of its own in the place of ours.
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
         # `serve run` uses the Ray that is initialised above instead of looking for another.
         command = ["run", "--non-blocking", str(self._write_config())]
         with (

@@ -77,7 +77,7 @@ def wait_until_ready(url: str, service: LocalRay) -> None:
     """
     started = time.monotonic()
     with tqdm(
-        desc="starting replicas", bar_format="{desc}: {elapsed} {postfix}", leave=False
+        desc="starting replicas", bar_format="{desc}: {elapsed}", leave=False, disable=None
     ) as bar:
         while time.monotonic() - started < START_TIMEOUT_S:
             if _is_ready(url):
