@@ -1,6 +1,7 @@
 """Makes the virtual environment and installs the locked packages, once for each lock file.
 
-Run by the system's Python before anything is installed, so: standard library only.
+Run by whatever Python there is before anything is installed, so: standard library only, and
+annotations in quotes where an old Python could not read them; it must get as far as its sentence.
 """
 
 import argparse
@@ -37,7 +38,7 @@ def main() -> int:
     return 0
 
 
-def check_python(version: tuple[int, ...]) -> None:
+def check_python(version: "tuple[int, ...]") -> None:
     """Refuse a Python that the locked packages do not support."""
     low, high = SUPPORTED
     if not low <= tuple(version[:2]) <= high:
@@ -84,7 +85,7 @@ def _make_environment() -> None:
     _run([sys.executable, "-m", "venv", str(ENVIRONMENT)], "making the virtual environment")
 
 
-def _run(command: list[str], what: str) -> None:
+def _run(command: "list[str]", what: str) -> None:
     if subprocess.run(command).returncode != 0:
         raise SetupError(f"{what} failed; see above, then run the same command again")
 
