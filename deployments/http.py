@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from deployments import errors
 from deployments.schemas import ErrorEnvelope, PairRequest
+from models import __version__
 
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorEnvelope} for status in sorted(set(errors.HTTP_STATUS.values()))
@@ -38,7 +39,7 @@ PAIR_BODY = {
 
 http = FastAPI(
     title="Twinset",
-    version="0.1.0",
+    version=__version__,
     description="One face in, two paired sets of ten out.",
     docs_url=None,
     redoc_url=None,

@@ -13,10 +13,11 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
+from models import __version__
 from models.interfaces import RGBPixels
 from models.pixels import INPUT_FORMATS, OutputFormat, encode
 
-SOFTWARE = "Twinset 0.1.0"
+SOFTWARE = f"Twinset {__version__}"
 _CHUNK = "twinset"
 # EXIF 2.3, section 4.6.5: eight bytes that name the character code stand before the comment.
 _UNICODE_PREFIX = b"UNICODE\0"

@@ -4,9 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from models import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "deployments", "loadtests", "scripts")
@@ -50,6 +53,11 @@ def test_deployments_keep_their_annotations() -> None:
         assert "from __future__ import annotations" not in path.read_text().replace(
             "no `from __future__ import annotations`", ""
         ), path
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__
 
 
 def test_no_file_names_a_package_index() -> None:

@@ -1,0 +1,34 @@
+"""What the README tells people to paste works."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serve.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_example_runs(
+    demo: httpx.Client, face: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "face.jpg").write_bytes(face)
+    monkeypatch.chdir(tmp_path)
+    address = str(demo.base_url).rstrip("/")
+    exec(example.replace("http://127.0.0.1:8000", address), {})
+    assert len(list(tmp_path.glob("*.png"))) == 20
+
+
+def test_every_field_stands_in_the_table(demo: httpx.Client) -> None:
+    body = demo.get("/openapi.json").json()["paths"]["/v1/pairs"]["post"]["requestBody"]
+    for name in body["content"]["multipart/form-data"]["schema"]["properties"]:
+        assert f"`{name}`" in README, name
+
+
+def test_every_make_target_that_it_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"`?make ([a-z-]+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
