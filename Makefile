@@ -1,11 +1,12 @@
 # The one list of commands; CI calls the same ones. `make help` prints it.
+# := does not take them from the environment, where HOST and PORT may mean something else.
 PYTHON ?= python3
-PORT ?= 8000
-CONFIG ?= configs/demo.yaml
-NUM_GPUS ?= 0
-FACE ?=
-HOST ?=
-LOADTEST ?=
+PORT := 8000
+CONFIG := configs/demo.yaml
+NUM_GPUS := 0
+FACE :=
+HOST :=
+LOADTEST :=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ demo: setup  ## One face in, twenty images and a contact sheet out (FACE=path.jp
 serve: setup  ## Serve in the foreground until Ctrl-C (PORT=8000 CONFIG=configs/demo.yaml NUM_GPUS=0)
 	@$(RUN) -m scripts.serve --config "$(CONFIG)" --port $(PORT) --num-gpus $(NUM_GPUS)
 
-stop: setup  ## Stop a service of this checkout that was left behind
+stop: setup  ## Stop the services of this checkout, running or left behind
 	@$(RUN) -m scripts.stop
 
 loadtest: setup-dev  ## A minute of checked load (HOST=http://... for a service that runs already)

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError, TaskCancelledError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.errors import (
@@ -13,6 +13,7 @@ from deployments.errors import (
     ModelFailedError,
     ModelUnavailableError,
     OverloadedError,
+    TwinsetError,
 )
 from deployments.metrics import IngressMetrics
 from models.interfaces import Role
@@ -74,7 +75,9 @@ class ModelCalls:
         response = getattr(self.handle, method).remote(*arguments)
         try:
             return await response
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not _is_cancelled():  # the replica gave up, nobody here did
+                raise self._away() from error
             # Cancelling the await does not cancel the work; this does.
             response.cancel()
             raise
@@ -83,13 +86,21 @@ class ModelCalls:
                 f"the queue of the {self.role} model is full: try again later",
                 retry_after_s=_RETRY_AFTER_S,
             ) from error
-        except (DeploymentUnavailableError, TaskCancelledError) as error:
-            raise ModelUnavailableError(
-                f"the {self.role} model is away: try again later", retry_after_s=_RETRY_AFTER_S
-            ) from error
         except _REPLICA_LOST:
             raise
         except RayTaskError as error:
-            raise ModelFailedError(
-                f"the {self.role} model failed; the operator finds the cause in its log"
-            ) from error
+            if isinstance(error.cause, TwinsetError):
+                raise error.cause from None
+            raise ModelFailedError(f"the {self.role} model failed") from error
+        except (RayError, RayServeException) as error:
+            raise self._away() from error
+
+    def _away(self) -> ModelUnavailableError:
+        return ModelUnavailableError(
+            f"the {self.role} model is away: try again later", retry_after_s=_RETRY_AFTER_S
+        )
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -5,6 +5,7 @@
     ├── NotFoundError            404  no such route
     ├── MethodNotAllowedError    405  the route exists, not for this method
     ├── NotAcceptableError       406  Accept names nothing we make
+    ├── SlowUploadError          408  the body did not arrive in time
     ├── TooLargeError            413  the body is over the limit
     ├── UnsupportedMediaError    415  neither multipart nor JSON
     ├── OverloadedError          429  full; with Retry-After
@@ -67,6 +68,13 @@ class NotAcceptableError(TwinsetError):
     code = "not_acceptable"
 
 
+class SlowUploadError(TwinsetError):
+    """The body did not arrive in time."""
+
+    type = "invalid_request_error"
+    code = "slow_upload"
+
+
 class TooLargeError(TwinsetError):
     """The body is over the limit."""
 
@@ -111,6 +119,7 @@ HTTP_STATUS: dict[type[TwinsetError], int] = {
     NotFoundError: 404,
     MethodNotAllowedError: 405,
     NotAcceptableError: 406,
+    SlowUploadError: 408,
     TooLargeError: 413,
     UnsupportedMediaError: 415,
     OverloadedError: 429,

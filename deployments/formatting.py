@@ -32,7 +32,7 @@ def pair_response(
         parameters=_resolved(job),
         input=_input(job),
         pairs=[_pair(job, outcomes, index, seed) for index, seed in enumerate(job.seeds)],
-        sets={role: _set(infos[role], outcome) for role, outcome in outcomes.items()},
+        sets={role: _set(infos.get(role), outcome) for role, outcome in outcomes.items()},
     )
 
 
@@ -70,11 +70,13 @@ def _image(job: PairJob, outcome: Outcome, index: int) -> ImageAnswer:
     return ImageAnswer(status="ok", format=job.output_format, b64_json=data)
 
 
-def _set(info: ModelInfo, outcome: Outcome) -> SetAnswer:
-    if isinstance(outcome, TwinsetError):
-        error = ErrorBody.model_validate(outcome.envelope()["error"])
-        return SetAnswer(status="failed", model=info.id, revision=info.revision, error=error)
-    return _made_set(outcome)
+def _set(info: ModelInfo | None, outcome: Outcome) -> SetAnswer:
+    if not isinstance(outcome, TwinsetError):
+        return _made_set(outcome)
+    error = ErrorBody.model_validate(outcome.envelope()["error"])
+    if info is None:
+        return SetAnswer(status="failed", error=error)
+    return SetAnswer(status="failed", model=info.id, revision=info.revision, error=error)
 
 
 def _made_set(made: MadeSet) -> SetAnswer:

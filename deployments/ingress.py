@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from deployments import errors
@@ -17,12 +18,15 @@ from deployments.metrics import IngressMetrics
 from deployments.pairing import Admission, Pairing, PairJob
 from deployments.parsing import PairBody, read_pair_body
 from deployments.replica_counts import ReplicaCounts
-from deployments.resolving import check_accept, earlier, resolve_parameters
+from deployments.resolving import check_accept, resolve_parameters
 from deployments.schemas import LimitsAnswer, ModelCard, ModelList, PairResponse
 from deployments.settings import AppSettings
 from models.interfaces import ROLES, Role
 from models.pixels import Crop, PictureLimits, SquarePicture, UnusablePictureError, read_square
 from models.seeds import MAX_IMAGES, resolve_seeds
+
+ANSWER_S = 0.5
+"""Seconds after the deadline in which what is there by then is put together."""
 
 
 # Serve copies the class by value at this point: what its methods use must be imported above.
@@ -45,7 +49,8 @@ class Ingress:
             {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES}
         )
         self._admission = Admission(settings.ingress.max_admitted_requests, self._metrics)
-        self._decoding = asyncio.Semaphore(settings.ingress.max_decoding)
+        # Threads of their own bound what is decoded at once, also when callers leave meanwhile.
+        self._decoders = ThreadPoolExecutor(settings.ingress.max_decoding, "decode")
         self._deployments = deployments
         self._counts = ReplicaCounts(serve.get_replica_context().app_name)
 
@@ -59,8 +64,12 @@ class Ingress:
 
     @http.get("/readyz", summary="Both models have answered", responses=ERROR_RESPONSES)
     async def readyz(self) -> Response:
-        """Answer 200 once both models have said what they are; 503 until then."""
-        await asyncio.gather(*(self._pairing.describe(role) for role in ROLES))
+        """Answer 200 once both models have answered, as long as both have a replica; else 503."""
+        await self._pairing.describe_all(ROLES, allow_partial=False)
+        for role in ROLES:
+            if not (await self._counts.of(self._deployments[role]))["running"]:
+                message = f"the {role} model has no running replica: try again later"
+                raise errors.ModelUnavailableError(message, retry_after_s=5)
         return JSONResponse({"status": "ready"})
 
     @http.get("/v1/models", summary="What is served", responses=ERROR_RESPONSES)
@@ -83,34 +92,58 @@ class Ingress:
     )
     async def pairs(self, request: Request) -> Response:
         """Make up to ten images of a face with each model, paired by index and seed."""
-        deadline = time.monotonic() + self._settings.ingress.request_timeout_s
+        started = time.monotonic()
         try:
             check_accept(request)
             async with self._admission.admit():
-                response = await self._pairs(request, deadline)
+                response = await self._within_deadline(request, started)
         except errors.TwinsetError as error:
             self._metrics.requests.inc(tags={"status": str(errors.http_status(error))})
             raise
         self._metrics.requests.inc(tags={"status": "200"})
         return response
 
-    async def _pairs(self, request: Request, deadline: float) -> Response:
-        body = await read_pair_body(request, self._limits.max_bytes)
+    async def _within_deadline(self, request: Request, started: float) -> Response:
+        body = await self._read(request)
+        limit_s = self._settings.ingress.request_timeout_s
+        deadline = started + min(limit_s, body.request.timeout_s or limit_s)
+        try:
+            async with asyncio.timeout(max(0.0, deadline + ANSWER_S - time.monotonic())):
+                return await self._pairs(body, deadline)
+        except TimeoutError:
+            raise errors.DeadlineExceededError(
+                f"the sets were not ready after {deadline - started:.1f} s: ask for fewer images "
+                "or steps, or allow more time"
+            ) from None
+
+    async def _read(self, request: Request) -> PairBody:
+        timeout_s = self._settings.ingress.upload_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await read_pair_body(request, self._limits.max_bytes)
+        except TimeoutError:
+            raise errors.SlowUploadError(
+                f"the body did not arrive within {timeout_s:g} s: send a smaller picture"
+            ) from None
+        except ClientDisconnect:
+            raise errors.InvalidRequestError("the body ended before its time") from None
+
+    async def _pairs(self, body: PairBody, deadline: float) -> Response:
         roles = body.request.roles()
-        described = await asyncio.gather(*(self._pairing.describe(role) for role in roles))
-        infos = dict(zip(roles, described, strict=True))
-        parameters = {role: resolve_parameters(role, body.request, infos[role]) for role in roles}
+        infos, away = await self._pairing.describe_all(roles, body.request.allow_partial)
         job = PairJob(
             picture=await self._square(body),
             seeds=resolve_seeds(body.request.n, body.request.seed, body.request.seeds),
-            parameters=parameters,
+            parameters={
+                role: resolve_parameters(role, body.request, info) for role, info in infos.items()
+            },
             output_format=body.request.output_format,
-            deadline=earlier(deadline, body.request.timeout_s),
+            deadline=deadline,
             allow_partial=body.request.allow_partial,
         )
-        outcomes = await self._pairing.make(job)
+        outcomes = {**await self._pairing.make(job), **away}
         content = await asyncio.to_thread(
-            lambda: pair_response(job, infos, outcomes).model_dump_json(exclude_none=True)
+            lambda: pair_response(job, infos, outcomes).model_dump_json(exclude_unset=True)
         )
         headers = {"Cache-Control": "no-store"}
         return Response(content, media_type="application/json", headers=headers)
@@ -119,12 +152,14 @@ class Ingress:
         crop = None
         if body.request.crop != "center":
             crop = Crop(*(int(part) for part in body.request.crop.split(",")))
-        async with self._decoding:
-            try:
-                return await asyncio.to_thread(read_square, body.picture, self._limits, crop)
-            except UnusablePictureError as error:
-                param = "crop" if str(error).startswith("crop") else "image"
-                raise errors.InvalidRequestError(str(error), param=param) from error
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._decoders, read_square, body.picture, self._limits, crop
+            )
+        except UnusablePictureError as error:
+            param = "crop" if str(error).startswith("crop") else "image"
+            raise errors.InvalidRequestError(str(error), param=param) from error
 
     async def _card(self, role: Role) -> ModelCard:
         info = await self._pairing.describe(role)

@@ -82,10 +82,11 @@ class Admission:
         started = time.monotonic()
         try:
             yield
-        finally:
-            self._move(-1)
+            # Only those that came to their end tell how long one takes.
             taken_s = time.monotonic() - started
             self._typical_s += 0.1 * (taken_s - self._typical_s)
+        finally:
+            self._move(-1)
 
     def _move(self, change: int) -> None:
         self._under_way += change
@@ -99,18 +100,51 @@ class Pairing:
         """Take the calls to each role's deployment."""
         self._calls = calls
         self._described: dict[Role, tuple[float, ModelInfo]] = {}
+        self._asking: dict[Role, asyncio.Task[ModelInfo]] = {}
 
     async def describe(self, role: Role) -> ModelInfo:
-        """Return what a model says of itself, at most ten seconds old.
+        """Return what a model said of itself.
+
+        A question waits for a place among the model's requests, so once there is an answer nobody
+        waits for the next one: an old answer is given while one question is under way.
 
         Raises:
-            TwinsetError: the model does not answer.
+            TwinsetError: the model has never answered, and does not now.
         """
         seen = self._described.get(role)
-        if seen is None or time.monotonic() - seen[0] > DESCRIPTION_AGE_S:
-            info = await self._ask(role)
-            seen = self._described[role] = (time.monotonic(), info)
-        return seen[1]
+        if seen is not None and time.monotonic() - seen[0] < DESCRIPTION_AGE_S:
+            return seen[1]
+        question = self._asking.get(role)
+        if question is None:
+            question = self._asking[role] = asyncio.create_task(self._ask(role))
+            question.add_done_callback(lambda task: self._answered(role, task))
+        return seen[1] if seen is not None else await asyncio.shield(question)
+
+    async def describe_all(
+        self, roles: Sequence[Role], allow_partial: bool
+    ) -> tuple[dict[Role, ModelInfo], dict[Role, TwinsetError]]:
+        """Return what the models said of themselves, and the failures of those that are away.
+
+        Raises:
+            TwinsetError: a model is away and `allow_partial` is off, or all are away.
+        """
+        infos: dict[Role, ModelInfo] = {}
+        away: dict[Role, TwinsetError] = {}
+        for role in roles:
+            try:
+                infos[role] = await self.describe(role)
+            except TwinsetError as error:
+                if not allow_partial:
+                    raise
+                away[role] = error
+        if not infos:
+            raise away[roles[0]]
+        return infos, away
+
+    def _answered(self, role: Role, question: "asyncio.Task[ModelInfo]") -> None:
+        del self._asking[role]
+        if not question.cancelled() and question.exception() is None:
+            self._described[role] = (time.monotonic(), question.result())
 
     async def _ask(self, role: Role) -> ModelInfo:
         try:
@@ -126,7 +160,8 @@ class Pairing:
         """Make the sets asked for, all at the same time.
 
         Raises:
-            TwinsetError: a set failed and `allow_partial` is off; the other one is cancelled.
+            TwinsetError: a set failed and `allow_partial` is off (the other one is cancelled),
+                or all failed.
         """
         tasks = {role: asyncio.create_task(self._make_set(role, job)) for role in job.parameters}
         waiting = asyncio.gather(*tasks.values(), return_exceptions=job.allow_partial)
@@ -135,7 +170,11 @@ class Pairing:
         finally:
             for task in tasks.values():
                 task.cancel()
-        return {role: _expected(one) for role, one in zip(tasks, outcomes, strict=True)}
+        made = {role: _expected(one) for role, one in zip(tasks, outcomes, strict=True)}
+        failures = [one for one in made.values() if isinstance(one, TwinsetError)]
+        if len(failures) == len(made):
+            raise failures[0]
+        return made
 
     async def _make_set(self, role: Role, job: PairJob) -> MadeSet:
         budget_s = max(0.0, job.deadline - time.monotonic())

@@ -106,8 +106,7 @@ async def _from_form(request: Request, body: bytes) -> PairBody:
     )
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
-        # KeyError: Starlette looks for a boundary that the header does not have.
+    except (MultiPartException, UnicodeDecodeError) as error:
         raise InvalidRequestError("the multipart body cannot be read") from error
     picture = await _picture_of(form)
     return PairBody(_validate(_fields_of(form), strict=False), picture)

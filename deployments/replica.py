@@ -1,22 +1,26 @@
 """What both model deployments are: a model in one thread, encoders in others."""
 
 import asyncio
+import logging
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
 from ray import serve
 
+from deployments.errors import DeadlineExceededError, ModelFailedError
 from deployments.metrics import ReplicaMetrics
 from deployments.sets import SetJob, SetResult
 from deployments.settings import ModelSettings
-from deployments.worker import ModelWorker, TimedSet
+from deployments.worker import ModelWorker, SetAbortedError, TimedSet
 from models.interfaces import ModelInfo, RGBPixels, Role
 from models.provenance import Provenance, encode_with_provenance
 from models.set_metrics import descriptor
 
 ENCODER_THREADS = 4
+_LOGGER = logging.getLogger("ray.serve")
 
 
 class ModelReplica:
@@ -49,20 +53,15 @@ class ModelReplica:
 
     async def generate(self, job: SetJob) -> SetResult:
         """Make one set; cancelling the call ends the model's work within one step."""
-        timed = await self._worker.run(
-            lambda on_step: self._model.generate(
-                job.picture.pixels, job.seeds, job.parameters, on_step
-            ),
-            job.budget_s,
-        )
+        timed = await self._run_model(job)
         started = time.monotonic()
-        images = await self._encode(job, timed)
-        descriptors = np.stack([descriptor(pixels) for pixels in timed.generated.pixels])
+        encoded = await self._encode(job, timed)
+        images, descriptors = zip(*encoded, strict=True)
         self._count(timed)
         return SetResult(
             model=self._model.info,
             images=images,
-            descriptors=descriptors,
+            descriptors=np.stack(descriptors),
             encoder_calls=timed.generated.encoder_calls,
             unet_calls=timed.generated.unet_calls,
             notes=timed.generated.notes,
@@ -74,7 +73,29 @@ class ModelReplica:
             },
         )
 
-    async def _encode(self, job: SetJob, timed: TimedSet) -> list[bytes]:
+    async def _run_model(self, job: SetJob) -> TimedSet:
+        """Run the model; what it raises stays here.
+
+        An exception of torch's would make the ingress import torch to unpickle it, and a message
+        may hold the prompt: only its type and the places it passed reach the log.
+        """
+        try:
+            return await self._worker.run(
+                lambda on_step: self._model.generate(
+                    job.picture.pixels, job.seeds, job.parameters, on_step
+                ),
+                job.budget_s,
+            )
+        except SetAbortedError:
+            message = f"the {self.role} set was not ready in time"
+            raise DeadlineExceededError(message) from None
+        except Exception as error:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _LOGGER.error("the model raised %s at\n%s", type(error).__qualname__, frames)
+            message = f"the {self.role} model failed; its log tells the operator where"
+            raise ModelFailedError(message) from None
+
+    async def _encode(self, job: SetJob, timed: TimedSet) -> list[tuple[bytes, RGBPixels]]:
         # Pillow releases the GIL while it compresses, so threads really help.
         loop = asyncio.get_running_loop()
         pairs = zip(job.seeds, timed.generated.pixels, strict=True)
@@ -84,7 +105,9 @@ class ModelReplica:
         ]
         return list(await asyncio.gather(*tasks))
 
-    def _encode_one(self, job: SetJob, timed: TimedSet, seed: int, pixels: RGBPixels) -> bytes:
+    def _encode_one(
+        self, job: SetJob, timed: TimedSet, seed: int, pixels: RGBPixels
+    ) -> tuple[bytes, RGBPixels]:
         info = self._model.info
         provenance = Provenance(
             model=info.id,
@@ -100,7 +123,8 @@ class ModelReplica:
             precision=info.precision,
             unet_calls=timed.generated.unet_calls,
         )
-        return encode_with_provenance(pixels, job.output_format, provenance)
+        file = encode_with_provenance(pixels, job.output_format, provenance)
+        return file, descriptor(pixels)
 
     def _count(self, timed: TimedSet) -> None:
         self._metrics.images.inc(len(timed.generated.pixels))

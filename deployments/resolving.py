@@ -1,6 +1,5 @@
 """Defaults filled in, requests checked against what the served weights can do."""
 
-import time
 from dataclasses import fields
 
 from starlette.requests import Request
@@ -46,8 +45,3 @@ def resolve_parameters(role: Role, request: PairRequest, info: ModelInfo) -> Par
         return _PARAMETERS[role](**chosen)  # type: ignore[arg-type]
     except ValueError as error:
         raise InvalidRequestError(str(error), param=str(error).split(" ", 1)[0]) from error
-
-
-def earlier(deadline: float, timeout_s: float | None) -> float:
-    """Return the earlier of a deadline and `timeout_s` from now, on `time.monotonic()`'s clock."""
-    return deadline if timeout_s is None else min(deadline, time.monotonic() + timeout_s)

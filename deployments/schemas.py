@@ -203,8 +203,10 @@ class SetAnswer(BaseModel):
     """How one set was made."""
 
     status: Annotated[Literal["ok", "failed"], Field(description="Of the whole set")]
-    model: Annotated[str, Field(description="True id of the weights")]
-    revision: Annotated[str, Field(description="Of the weights")]
+    model: Annotated[
+        str | None, Field(description="True id of the weights; absent of a model that is away")
+    ] = None
+    revision: Annotated[str | None, Field(description="Of the weights")] = None
     simulated: Annotated[bool, Field(description="Made without a model, for rehearsals")] = False
     replicas: Annotated[list[str], Field(description="Which replicas worked on it")] = []
     timings_ms: Annotated[dict[str, float], Field(description="Milliseconds by part")] = {}

@@ -54,6 +54,9 @@ class IngressSettings(Settings):
     request_timeout_s: Annotated[
         float, Field(gt=0, description="Deadline of a request; a caller may shorten it")
     ] = 120.0
+    upload_timeout_s: Annotated[
+        float, Field(gt=0, description="Time for a request's body to arrive")
+    ] = 30.0
     max_admitted_requests: Annotated[
         int, Field(gt=0, description="Paired requests under way in one ingress replica")
     ] = 64

@@ -49,7 +49,7 @@ class Provenance:
 
     def as_json(self) -> str:
         """Return the facts as JSON with sorted keys: equal facts, equal text."""
-        return json.dumps(vars(self), sort_keys=True, ensure_ascii=True)
+        return json.dumps(vars(self), sort_keys=True, ensure_ascii=False)
 
     def as_line(self) -> str:
         """Return the facts in A1111's format: prompt, negative prompt, then named settings."""

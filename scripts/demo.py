@@ -21,6 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from models.contact_sheet import SheetBlock, SheetTile, caption_lines, compose
+from models.pixels import Crop, PictureLimits, read_square
 from scripts.serve import ROOT, ServeError, running
 from scripts.signals import stop_on_signals
 
@@ -76,6 +77,10 @@ def run(face: Path, out: Path, config: Path, seed: int) -> None:
         picture = face.read_bytes()
     except OSError as error:
         raise DemoError(f"cannot read {face}: {error.strerror}; set FACE=path.jpg") from error
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"cannot write into {out}: {error.strerror}; see --out") from error
     started = time.monotonic()
     with running(config, port=0) as url:
         asked = time.monotonic()
@@ -86,7 +91,7 @@ def run(face: Path, out: Path, config: Path, seed: int) -> None:
 
 
 def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
-    replies: list[httpx.Response | httpx.TransportError] = []
+    replies: list[httpx.Response | Exception] = []
 
     def post() -> None:
         try:
@@ -100,7 +105,7 @@ def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
                     trust_env=False,
                 )
             )
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             replies.append(error)
 
     thread = threading.Thread(target=post, daemon=True)
@@ -113,12 +118,12 @@ def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
     return _checked(replies[0])
 
 
-def _checked(reply: httpx.Response | httpx.TransportError) -> dict[str, Any]:
-    if isinstance(reply, httpx.TransportError):
+def _checked(reply: httpx.Response | Exception) -> dict[str, Any]:
+    if isinstance(reply, Exception):
         raise DemoError(f"the service did not answer: {reply}")
-    body: dict[str, Any] = reply.json()
     if reply.status_code != 200:
-        raise DemoError(f"the service refused the picture: {body['error']['message']}")
+        raise DemoError(f"the service did not take the picture: {reply.text}")
+    body: dict[str, Any] = reply.json()
     return body
 
 
@@ -163,8 +168,6 @@ def _pixels(data: bytes) -> NDArray[np.uint8]:
 
 
 def _cropped(answer: dict[str, Any], picture: bytes) -> NDArray[np.uint8]:
-    from models.pixels import Crop, PictureLimits, read_square
-
     return read_square(picture, PictureLimits(), Crop(**answer["input"]["crop"])).pixels
 
 

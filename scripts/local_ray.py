@@ -4,6 +4,7 @@ Never attaches to a Ray that runs already, listens on loopback only, takes free 
 its files in one temporary directory that goes away with it.
 """
 
+import errno
 import logging
 import os
 import secrets
@@ -21,6 +22,10 @@ import yaml
 from scripts.signals import stop_on_signals
 
 _OBJECT_STORE_BYTES = 512 * 2**20
+
+
+class LocalRayError(Exception):
+    """Serve did not take the config; the message is what it printed."""
 
 
 class LocalRay:
@@ -64,7 +69,10 @@ class LocalRay:
         """Return Serve's messages when the application could not be deployed, else None."""
         from ray import serve
 
-        states = {application.status for application in serve.status().applications.values()}
+        status = serve.status()
+        if "UNHEALTHY" in status.proxies.values():
+            return f"Serve's HTTP proxy does not work; is port {self._port} busy?"
+        states = {application.status for application in status.applications.values()}
         return self.messages() if states & {"DEPLOY_FAILED", "UNHEALTHY"} else None
 
     def messages(self) -> str:
@@ -82,6 +90,7 @@ class LocalRay:
         import ray
         from ray.serve.scripts import cli
 
+        config = self._write_config()
         ray.init(
             address="local",
             namespace="serve",
@@ -97,16 +106,26 @@ class LocalRay:
         stop_on_signals()  # Ray has just put a handler of its own in the place of ours.
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         # `serve run` uses the Ray that is initialised above instead of looking for another.
-        command = ["run", "--non-blocking", str(self._write_config())]
+        command = ["run", "--non-blocking", str(config)]
         with (
             (self.directory / "serve-run.log").open("w") as log,
             redirect_stdout(log),
             redirect_stderr(log),
         ):
-            cli.main(command, standalone_mode=False)
+            try:
+                cli.main(command, standalone_mode=False)
+            except SystemExit:
+                log.flush()
+                raise LocalRayError((self.directory / "serve-run.log").read_text()) from None
 
     def _write_config(self) -> Path:
-        config: dict[str, Any] = yaml.safe_load(self._config.read_text())
+        from ray.serve.schema import ServeDeploySchema
+
+        try:
+            config: dict[str, Any] = yaml.safe_load(self._config.read_text())
+            ServeDeploySchema.model_validate(config)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise LocalRayError(str(error)) from error
         config.setdefault("http_options", {})["port"] = self._port
         target = self.directory / "serve.yaml"
         target.write_text(yaml.safe_dump(config))
@@ -126,7 +145,8 @@ def isolate_environment(directory: Path) -> None:
         RAY_USAGE_STATS_ENABLED="0",
         RAY_DEDUP_LOGS="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
-        HF_HUB_OFFLINE="1",
+        # With it two services could listen on one port, and each would get half of the requests.
+        SERVE_SOCKET_REUSE_PORT_ENABLED="0",
     )
     # Replicas import `deployments` and `models` from this checkout, installed or not.
     root = str(Path(__file__).resolve().parent.parent)
@@ -143,18 +163,24 @@ def free_port() -> int:
 
 
 def is_busy(host: str, port: int) -> bool:
-    """Say whether something listens on a port already."""
+    """Say whether something listens on a port already.
+
+    Raises:
+        OSError: the port cannot be used for another reason, such as a missing permission.
+    """
     with socket.socket() as listener:
         # As servers do, so that a connection in TIME_WAIT does not count as a listener.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-        except OSError:
-            return True
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return True
+            raise
     return False
 
 
 def _short_directory() -> str:
     # Ray makes Unix sockets below it, whose paths may have at most 107 bytes.
     directory = tempfile.gettempdir()
-    return directory if len(directory) <= 30 or sys.platform == "win32" else "/tmp"
+    return directory if len(directory) <= 24 or sys.platform == "win32" else "/tmp"

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 RUN_DIRECTORY = Path(__file__).resolve().parent.parent / ".run"
 
 
@@ -30,5 +32,8 @@ class RunFile:
 
     def record(self, directory: Path) -> None:
         """Write which process serves what, and where Ray keeps its files."""
-        facts = {"pid": os.getpid(), "url": self.url, "directory": str(directory)}
-        self.path.write_text(json.dumps(facts))
+        started = psutil.Process().create_time()  # a process id alone is given out again
+        facts = {"pid": os.getpid(), "started": started, "url": self.url}
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps({**facts, "directory": str(directory)}))
+        partial.rename(self.path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from tqdm import tqdm
 
-from scripts.local_ray import LocalRay, free_port, is_busy
+from scripts.local_ray import LocalRay, LocalRayError, free_port, is_busy
 from scripts.run_file import RunFile
 from scripts.signals import stop_on_signals
 
@@ -55,18 +55,31 @@ def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[str]:
             f"there is no {config}: set CONFIG to a Serve config, such as configs/demo.yaml"
         )
     chosen = port or free_port()
-    if is_busy("127.0.0.1", chosen):
-        raise ServeError(
-            f"port {chosen} is busy: choose another with PORT={chosen + 1}, or stop what uses it "
-            "(`make stop` stops a Twinset that was left behind)"
-        )
+    _check_port(chosen)
     url = f"http://127.0.0.1:{chosen}"
     with RunFile.open(url) as run_file:
         service = LocalRay(config, chosen, num_gpus)
         run_file.record(service.directory)
-        with service:
-            wait_until_ready(url, service)
-            yield url
+        try:
+            with service:
+                wait_until_ready(url, service)
+                yield url
+        except LocalRayError as error:
+            raise ServeError(f"Serve refused {config}:\n{error}") from error
+
+
+def _check_port(port: int) -> None:
+    try:
+        busy = is_busy("127.0.0.1", port)
+    except (OSError, OverflowError) as error:
+        raise ServeError(
+            f"port {port} cannot be used: {error}; choose another, PORT=8001"
+        ) from error
+    if busy:
+        raise ServeError(
+            f"port {port} is busy: choose another with PORT={port + 1}, or stop what uses it "
+            "(`make stop` stops a Twinset that was left behind)"
+        )
 
 
 def wait_until_ready(url: str, service: LocalRay) -> None:

@@ -27,7 +27,6 @@ def main() -> int:
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
     arguments = parser.parse_args()
     try:
-        check_python(sys.version_info[:2])
         set_up(ROOT / ("requirements-dev.txt" if arguments.dev else "requirements.txt"))
     except SetupError as error:
         sys.stderr.write(f"twinset: {error}\n")
@@ -53,7 +52,8 @@ def set_up(lock: Path) -> None:
     """Install what `lock` lists, unless that is done already."""
     if _is_installed(lock):
         return
-    if not (ENVIRONMENT / "bin" / "python").exists():
+    if not (ENVIRONMENT / "bin" / "pip").exists():  # pip comes last: without it, it is half made
+        check_python(sys.version_info[:2])
         check_disk(shutil.disk_usage(ROOT).free)
         _make_environment()
     sys.stderr.write(f"twinset: installing {lock.name} (about 6 GB; minutes, once)\n")

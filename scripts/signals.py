@@ -4,15 +4,15 @@ import signal
 
 
 def stop_on_signals() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: what was started is stopped.
+    """Let SIGTERM and a closed terminal end this process as Ctrl-C does: orderly.
 
     Once: a second signal would interrupt the stopping and leave Ray behind. Stopping is bounded.
     """
 
     def interrupt(number: int, frame: object) -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for name in (signal.SIGTERM, signal.SIGINT):
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, interrupt)

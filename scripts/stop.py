@@ -1,4 +1,4 @@
-"""Stops every service of this checkout that was left behind, and removes its files."""
+"""Stops every service of this checkout, running or left behind, and removes its files."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ def main() -> int:
     files = sorted(RUN_DIRECTORY.glob("*.json"))
     for file in files:
         facts = json.loads(file.read_text())
-        stop(facts["pid"], Path(facts["directory"]))
+        stop(facts["pid"], facts["started"], Path(facts["directory"]))
         file.unlink(missing_ok=True)
         sys.stdout.write(f"twinset: stopped {facts['url']}\n")
     if not files:
@@ -26,9 +26,9 @@ def main() -> int:
     return 0
 
 
-def stop(pid: int, directory: Path) -> None:
+def stop(pid: int, started: float, directory: Path) -> None:
     """Ask the process to stop, then end whatever still works in `directory`, and remove it."""
-    _terminate([process for process in _of_pid(pid) if _is_ours(process)])
+    _terminate([process for process in _of_pid(pid) if process.create_time() == started])
     _terminate(_working_in(directory))
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -38,11 +38,6 @@ def _of_pid(pid: int) -> list[psutil.Process]:
         return [psutil.Process(pid)]
     except psutil.NoSuchProcess:
         return []
-
-
-def _is_ours(process: psutil.Process) -> bool:
-    # A number may have been given to another process since.
-    return any(part.startswith("scripts.") for part in _command(process))
 
 
 def _working_in(directory: Path) -> list[psutil.Process]:
@@ -57,13 +52,6 @@ def _belongs_to(process: psutil.Process, directory: str) -> bool:
         return False
 
 
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []
-
-
 def _terminate(processes: list[psutil.Process]) -> None:
     for process in processes:
         _signal(process, hard=False)
@@ -76,7 +64,7 @@ def _terminate(processes: list[psutil.Process]) -> None:
 def _signal(process: psutil.Process, hard: bool) -> None:
     try:
         process.kill() if hard else process.terminate()
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return
 
 

@@ -77,7 +77,11 @@ class ImageToImageSampler:
             latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[0]
             on_step(step, len(timesteps))
         pixels = pixels_of_signed(self._decode(latents))
-        return GeneratedSet(pixels, calls.encoder, calls.unet, _notes(prompt))
+        notes = _notes("prompt", prompt)
+        if _is_guided(parameters):
+            negative = self._prompts.encode(parameters.negative_prompt)
+            notes += _notes("negative_prompt", negative)
+        return GeneratedSet(pixels, calls.encoder, calls.unet, notes)
 
     def _context(self, prompt: Embedding, parameters: ImageToImageParameters, count: int) -> Tensor:
         """Return (N or 2N, T, C): with guidance, the negative prompt's half stands first."""
@@ -153,10 +157,7 @@ def _step_arguments(scheduler: Any, generators: list[torch.Generator]) -> dict[s
     return {name: value for name, value in offered.items() if name in accepted}
 
 
-def _notes(prompt: Embedding) -> tuple[str, ...]:
-    if prompt.tokens <= prompt.limit:
+def _notes(name: str, text: Embedding) -> tuple[str, ...]:
+    if text.tokens <= text.limit:
         return ()
-    return (
-        f"the prompt has {prompt.tokens} tokens; the model reads {prompt.limit}, "
-        "the rest was cut off",
-    )
+    return (f"{name} has {text.tokens} tokens; the model reads {text.limit}, the rest was cut off",)

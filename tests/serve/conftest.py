@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -15,38 +16,37 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
-START_S = 150
 
 
 @contextmanager
 def serving(config: Path, num_gpus: int = 0) -> Iterator[httpx.Client]:
     """Serve a config on a free port while the context lasts, by the command of `make serve`."""
     command = [sys.executable, "-m", "scripts.serve", "--config", str(config), "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--num-gpus", str(num_gpus)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        url = _announced_url(process)
-        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-            yield client
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-        assert process.stdout is not None
-        process.stdout.close()
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            [*command, "--num-gpus", str(num_gpus)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        )
+        try:
+            url = _announced_url(process, complaints)
+            with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
-def _announced_url(process: "subprocess.Popen[str]") -> str:
+def _announced_url(process: "subprocess.Popen[str]", complaints: IO[str]) -> str:
+    # The command gives up by itself after three minutes, which closes the pipe.
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("Twinset serves at "):
             return line.split()[3]
-    _, complaint = process.communicate(timeout=START_S)
-    raise RuntimeError(f"the service did not start:\n{complaint}")
+    complaints.seek(0)
+    raise RuntimeError(f"the service did not start:\n{complaints.read()}")
 
 
 @pytest.fixture(scope="session")

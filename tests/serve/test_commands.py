@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from scripts.local_ray import free_port
-from tests.serve.conftest import ROOT
+from tests.serve.conftest import ROOT, wait_for
 
 SIMULATED = str(ROOT / "configs" / "simulated.yaml")
 
@@ -25,7 +25,8 @@ def _run(module: str, *arguments: str, **options: object) -> "subprocess.Complet
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, **options)
 
 
-def _ray_processes() -> set[int]:
+def _ray_directories() -> set[str]:
+    """Return the temporary directories of all services that have a process, ours and others'."""
     found = set()
     for process in psutil.process_iter():
         try:
@@ -33,8 +34,12 @@ def _ray_processes() -> set[int]:
         except (psutil.Error, OSError):
             continue
         if "twinset-" in environment.get("RAY_TMPDIR", ""):
-            found.add(process.pid)
+            found.add(environment["RAY_TMPDIR"])
     return found
+
+
+def _assert_nothing_new(before: set[str]) -> None:
+    wait_for(lambda: _ray_directories() <= before, timeout_s=15)
 
 
 def test_demo_makes_twenty_images_a_sheet_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -42,7 +47,7 @@ def test_demo_makes_twenty_images_a_sheet_and_leaves_nothing_behind(tmp_path: Pa
     home.mkdir()
     # An address of somebody's cluster that must not be used; an empty home that must stay empty.
     environment = {**os.environ, "HOME": str(home), "RAY_ADDRESS": "127.0.0.1:1"}
-    before = _ray_processes()
+    before = _ray_directories()
     done = _run("demo", "--out", str(tmp_path / "out"), env=environment)
     assert done.returncode == 0, done.stderr
     images = sorted(path.name for path in (tmp_path / "out").glob("*-seed-*.png"))
@@ -53,7 +58,7 @@ def test_demo_makes_twenty_images_a_sheet_and_leaves_nothing_behind(tmp_path: Pa
     assert "contact sheet" in done.stdout
     assert "curl" in done.stdout
     assert list(home.rglob("*")) == []
-    assert _ray_processes() <= before
+    _assert_nothing_new(before)
 
 
 def test_demo_says_what_is_wrong_with_a_face(tmp_path: Path) -> None:
@@ -64,8 +69,9 @@ def test_demo_says_what_is_wrong_with_a_face(tmp_path: Path) -> None:
     text.write_text("not a face")
     refused = _run("demo", "--face", str(text), "--out", str(tmp_path / "out"))
     assert refused.returncode == 1
-    assert "refused the picture" in refused.stderr
-    assert not (tmp_path / "out").exists()
+    assert "did not take the picture" in refused.stderr
+    assert "cannot be decoded" in refused.stderr
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_busy_port_and_a_missing_config_get_a_sentence() -> None:
@@ -76,6 +82,9 @@ def test_a_busy_port_and_a_missing_config_get_a_sentence() -> None:
         busy = _run("serve", "--port", port)
     assert busy.returncode == 1
     assert f"port {port} is busy" in busy.stderr
+    impossible = _run("serve", "--port", "80000")
+    assert impossible.returncode == 1
+    assert "port 80000 cannot be used" in impossible.stderr
     missing = _run("serve", "--config", "nowhere.yaml")
     assert missing.returncode == 1
     assert "there is no nowhere.yaml" in missing.stderr
@@ -93,7 +102,7 @@ def test_a_wrong_setting_ends_with_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_stops_cleanly_on_signals(number: signal.Signals) -> None:
-    before = _ray_processes()
+    before = _ray_directories()
     port = str(free_port())
     command = [sys.executable, "-m", "scripts.serve", "--config", SIMULATED, "--port", port]
     process = subprocess.Popen(
@@ -106,7 +115,7 @@ def test_serve_stops_cleanly_on_signals(number: signal.Signals) -> None:
     assert process.returncode == 0
     assert b"stopped" in complaint
     assert b"Traceback" not in complaint
-    assert _ray_processes() <= before
+    _assert_nothing_new(before)
 
 
 def test_stop_ends_a_service_whose_process_was_killed(tmp_path: Path) -> None:
@@ -115,7 +124,7 @@ def test_stop_ends_a_service_whose_process_was_killed(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "scripts", checkout / "scripts")
     for name in ("models", "deployments", "configs"):
         (checkout / name).symlink_to(ROOT / name)
-    before = _ray_processes()
+    before = _ray_directories()
     command = [sys.executable, "-m", "scripts.serve", "--config", SIMULATED, "--port", "0"]
     process = subprocess.Popen(
         [*command, "--num-gpus", "1"], cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -129,5 +138,41 @@ def test_stop_ends_a_service_whose_process_was_killed(tmp_path: Path) -> None:
     )
     assert stopped.returncode == 0, stopped.stderr
     assert "stopped http://127.0.0.1" in stopped.stdout
-    assert _ray_processes() <= before
+    _assert_nothing_new(before)
     assert not list((checkout / ".run").glob("*"))
+
+
+def test_two_services_on_one_port_are_one_service_and_one_sentence() -> None:
+    port = str(free_port())
+    command = [sys.executable, "-m", "scripts.serve", "--config", SIMULATED, "--port", port]
+    both = [
+        subprocess.Popen(
+            [*command, "--num-gpus", "1"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        wait_for(lambda: any(one.poll() is not None for one in both), timeout_s=120)
+        loser = next(one for one in both if one.poll() is not None)
+        assert loser.returncode == 1
+        assert f"port {port}" in loser.communicate()[1]
+        winner = next(one for one in both if one is not loser)
+        assert winner.stdout is not None
+        assert f":{port} " in winner.stdout.readline()
+    finally:
+        for one in both:
+            one.terminate()
+            one.communicate()
+
+
+def test_a_file_that_is_no_serve_config_gets_a_sentence(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("applications: 5\n")
+    failed = _run("serve", "--config", str(wrong), "--port", "0")
+    assert failed.returncode == 1
+    assert f"refused {wrong}" in failed.stderr
+    assert "Traceback" not in failed.stderr

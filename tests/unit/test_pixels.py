@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models.pixels import (
     Crop,
@@ -60,6 +60,31 @@ def test_exif_orientation_turns_the_picture_upright() -> None:
     pixels = read_square(data, LIMITS).pixels.astype(int)
     assert pixels[20, 100, 0] > 200
     assert pixels[180, 100, 2] > 200
+
+
+def test_a_broken_exif_block_does_not_matter() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "a description"
+    good = _file(_two_halves(200, 200), "JPEG", exif=exif.tobytes(), quality=95)
+    start = good.index(b"Exif")
+    for position in range(start, start + 60):
+        broken = bytearray(good)
+        broken[position] ^= 0xFF
+        try:
+            assert read_square(bytes(broken), LIMITS).pixels.shape == (200, 200, 3)
+        except UnusablePictureError:
+            continue
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_turns_it(orientation: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = _file(Image.fromarray(pixels), "PNG", exif=exif.tobytes())
+    expected = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    assert np.array_equal(read_square(data, LIMITS).pixels, np.asarray(expected))
 
 
 def test_transparency_becomes_white() -> None:

@@ -25,7 +25,7 @@ def test_it_costs_what_its_law_says_and_counts_steps() -> None:
     seen: list[int] = []
     started = time.monotonic()
     made = model.generate(FACE, [1, 2], PARAMETERS, lambda step, total: seen.append(step))
-    assert 0.2 <= time.monotonic() - started < 0.5  # 0.05 + 5 * (0.01 + 2 * 0.01)
+    assert 0.2 <= time.monotonic() - started < 2.0  # 0.05 + 5 * (0.01 + 2 * 0.01)
     assert seen == [1, 2, 3, 4, 5]
     assert made.unet_calls == 5
 
