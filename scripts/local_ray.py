@@ -114,6 +114,8 @@ class LocalRay:
         ):
             try:
                 cli.main(command, standalone_mode=False)
+            except RuntimeError as error:
+                raise LocalRayError(f"port {self._port}: {error}") from error
             except SystemExit:
                 log.flush()
                 raise LocalRayError((self.directory / "serve-run.log").read_text()) from None

@@ -65,7 +65,7 @@ def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[str]:
                 wait_until_ready(url, service)
                 yield url
         except LocalRayError as error:
-            raise ServeError(f"Serve refused {config}:\n{error}") from error
+            raise ServeError(f"Serve could not start {config}: {error}") from error
 
 
 def _check_port(port: int) -> None:

@@ -174,5 +174,5 @@ def test_a_file_that_is_no_serve_config_gets_a_sentence(tmp_path: Path) -> None:
     wrong.write_text("applications: 5\n")
     failed = _run("serve", "--config", str(wrong), "--port", "0")
     assert failed.returncode == 1
-    assert f"refused {wrong}" in failed.stderr
+    assert f"could not start {wrong}" in failed.stderr
     assert "Traceback" not in failed.stderr
