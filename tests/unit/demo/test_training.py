@@ -9,6 +9,12 @@ import torch
 
 from models.demo.dataset import Dataset, DatasetPlan, render_dataset
 from models.demo.latents import Latents
+from models.demo.train_autoencoder import (
+    AutoencoderSettings,
+    build_autoencoder,
+    focus_map,
+    normalise_latents,
+)
 from models.demo.train_diffusion import DiffusionSettings, DiffusionStage, draw_timesteps
 from models.demo.train_vae import VAESettings, VAEStage
 from models.demo.training import Budget, generator_of, learning_rate, load_checkpoint, run_stage
@@ -121,3 +127,29 @@ def test_timesteps_stay_in_range_and_follow_their_seed() -> None:
     assert int(drawn.min()) >= 0
     assert int(drawn.max()) <= 999
     assert torch.equal(drawn, draw_timesteps(500, generator_of(1, 2)))
+
+
+def test_the_focus_is_on_the_face() -> None:
+    """The middle of a picture counts more than its corners, the mean is 1."""
+    counts = focus_map(16, 3.0)
+    assert counts.shape == (1, 1, 16, 16)
+    assert float(counts.mean()) == pytest.approx(1.0)
+    assert float(counts[0, 0, 8, 8]) > 2 * float(counts[0, 0, 0, 0])
+
+
+def test_normalised_latents_leave_the_pictures_as_they_were() -> None:
+    """Folding mean and deviation into the weights changes the latents, not the restoration."""
+    torch.manual_seed(0)
+    settings = AutoencoderSettings(channels=(8, 8), latent_channels=2)
+    network = build_autoencoder(settings).eval()
+    images = torch.rand(2, 3, 16, 16) * 2.0 - 1.0
+    with torch.no_grad():
+        before = network.encode(images).latent_dist
+        restored = network.decode(before.mean).sample
+        mean, deviation = before.mean.mean(dim=(0, 2, 3)), before.mean.std(dim=(0, 2, 3))
+        normalise_latents(network, mean, deviation)
+        after = network.encode(images).latent_dist
+        torch.testing.assert_close(network.decode(after.mean).sample, restored, atol=1e-4, rtol=0)
+    scale = deviation.view(1, -1, 1, 1)
+    torch.testing.assert_close(after.std * scale, before.std, atol=1e-5, rtol=1e-4)
+    assert float(after.mean.std(dim=(0, 2, 3)).mean()) == pytest.approx(1.0, abs=1e-3)

@@ -1,0 +1,1 @@
+"""The embedded demo weights, the renderer of synthetic faces and the training that made them."""
