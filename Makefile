@@ -34,11 +34,11 @@ loadtest: setup-dev  ## A minute of checked load (HOST=http://... for a service 
 	@$(RUN) -m scripts.loadtest --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(HOST),--host "$(HOST)") $(if $(LOADTEST),-- $(LOADTEST))
 
 demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMOKE=1: minutes)
-	@$(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
+	@OMP_WAIT_POLICY=passive $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
 
 test: setup-dev  ## The tests that need only pip packages and two cores
 	@$(RUN) -m pytest -m "not slow" $(TESTS)
-	@echo "Not run here: the tests marked slow (make test-full) and make check."
+	@echo "Not run here: the smoke run of the training (make test-full), lint and types (make check)."
 
 test-full: setup-dev  ## All tests, the slow ones too
 	@$(RUN) -m pytest $(TESTS)

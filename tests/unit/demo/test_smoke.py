@@ -1,0 +1,30 @@
+"""The whole training, every stage for a few steps: what `make demo-weights SMOKE=1` runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.celeba_vae.checkpoint import load_network
+from models.stable_diffusion.checkpoint import load_pipeline
+from models.stable_diffusion.config import StableDiffusionConfig
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.slow
+def test_every_stage_runs_and_writes_weights_that_load(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "models.demo.train", "--smoke"]
+    done = subprocess.run(
+        [*command, "--working-directory", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    weights = tmp_path / "smoke" / "weights"
+    assert load_network(weights / "celeba_vae").config.image_size_px == 150
+    directory = str(weights / "stable_diffusion")
+    assert load_pipeline(StableDiffusionConfig(directory, None, 128, "float32", "cpu")).unet
