@@ -35,7 +35,8 @@ class ReplicaLog:
         if not self.changes:
             return f"Replicas over time: not known ({self.trouble or 'never sampled'}).\n"
         names = sorted({name for _, counts in self.changes for name in counts})
-        lines = ["Replicas over time, running (of target, where stated), changes only", write_row("time", names)]
+        title = "Replicas over time, running (of target, where stated), changes only"
+        lines = [title, write_row("time", names)]
         lines += [
             write_row(f"{elapsed_s:.0f} s", [counts.get(name, "-") for name in names], names)
             for elapsed_s, counts in self.changes
