@@ -98,9 +98,10 @@ def test_a_palette_with_transparency_becomes_white() -> None:
     assert (read_square(_file(image, transparency=3), LIMITS).pixels == 255).all()
 
 
-def test_sixteen_bits_are_scaled_not_clipped() -> None:
-    image = Image.fromarray(np.full((80, 80), 32768, np.uint16))
-    assert read_square(_file(image), LIMITS).pixels[0, 0].tolist() == [128, 128, 128]
+@pytest.mark.parametrize(("sixteen", "eight"), [(0, 0), (32768, 128), (65535, 255)])
+def test_sixteen_bits_are_scaled_not_clipped(sixteen: int, eight: int) -> None:
+    image = Image.fromarray(np.full((80, 80), sixteen, np.uint16))
+    assert read_square(_file(image), LIMITS).pixels[0, 0].tolist() == [eight] * 3
 
 
 def test_cmyk_looks_like_its_colours() -> None:
