@@ -128,17 +128,19 @@ class Pairing:
         Raises:
             TwinsetError: a model is away and `allow_partial` is off, or all are away.
         """
+        questions = (self.describe(role) for role in roles)
+        answers = await asyncio.gather(*questions, return_exceptions=True)
         infos: dict[Role, ModelInfo] = {}
         away: dict[Role, TwinsetError] = {}
-        for role in roles:
-            try:
-                infos[role] = await self.describe(role)
-            except TwinsetError as error:
-                if not allow_partial:
-                    raise
-                away[role] = error
-        if not infos:
-            raise away[roles[0]]
+        for role, answer in zip(roles, answers, strict=True):
+            if isinstance(answer, ModelInfo):
+                infos[role] = answer
+            elif isinstance(answer, TwinsetError):
+                away[role] = answer
+            else:
+                raise answer
+        if away and not (allow_partial and infos):
+            raise next(iter(away.values()))
         return infos, away
 
     def _answered(self, role: Role, question: "asyncio.Task[ModelInfo]") -> None:

@@ -128,8 +128,7 @@ def _checked(reply: httpx.Response | Exception) -> dict[str, Any]:
 
 
 def write_answer(answer: dict[str, Any], picture: bytes, out: Path) -> Path:
-    """Write the images of an answer and their contact sheet into `out`; return the sheet's path."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the images of an answer and their contact sheet into folder `out`; return its path."""
     for pair in answer["pairs"]:
         for role in answer["sets"]:
             name = f"{role}-{pair['index']}-seed-{pair['seed']}.{pair[role]['format']}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from torch.nn import functional
 from models.demo.attributes import draw_attributes
 from models.demo.dataset import DIFFUSION_SIDE_PX, Dataset
 from models.demo.train_vae import batch_of
-from models.demo.training import descend, generator_of, learning_rate
+from models.demo.training import NetworkStage, descend, generator_of, learning_rate
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def picture_loss(restored: Tensor, images: Tensor, weights: Tensor, squared: flo
     return total
 
 
-class AutoencoderStage:
+class AutoencoderStage(NetworkStage[AutoencoderKL]):
     """The autoencoder in training."""
 
     name = "autoencoder"
@@ -108,15 +107,6 @@ class AutoencoderStage:
         torch.manual_seed(self.settings.seed)
         self.network = build_autoencoder(self.settings).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), fused=True, weight_decay=1e-3)
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimizer."""
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over weights and optimizer."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def train_step(self, step: int, progress: float) -> float:
         """One batch: crops first, whole frames later."""

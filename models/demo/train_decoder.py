@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -13,7 +12,7 @@ from models.demo.attributes import draw_attributes
 from models.demo.dataset import DIFFUSION_SIDE_PX, Dataset
 from models.demo.latents import Latents, load_normal_autoencoder
 from models.demo.train_autoencoder import AutoencoderSettings, focus_map, picture_loss
-from models.demo.training import descend, generator_of, learning_rate
+from models.demo.training import NetworkStage, descend, generator_of, learning_rate
 
 BATCH = 4
 PEAK_RATE = 1e-3
@@ -21,7 +20,7 @@ WARM_UP = 50
 SEED = 4
 
 
-class DecoderStage:
+class DecoderStage(NetworkStage[AutoencoderKL]):
     """The decoder in training on the cached latents; the encoder is frozen.
 
     The diffusion model knows latents only, so this may run before, after or between its trainings.
@@ -47,15 +46,6 @@ class DecoderStage:
         self.network: AutoencoderKL = network.to(memory_format=torch.channels_last)
         self.trained = [*network.decoder.parameters(), *network.post_quant_conv.parameters()]
         self.optimizer = torch.optim.AdamW(self.trained, fused=True, weight_decay=1e-3)
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimizer."""
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over weights and optimizer."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def pictures(self, rows: Tensor, mirrored: Tensor) -> Tensor:
         """The pictures of some latents, (N, 3, 128, 128) float32 in [-1, 1]."""

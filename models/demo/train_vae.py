@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch.nn import functional
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE, reparameterize
 from models.demo.dataset import Dataset
-from models.demo.training import descend, generator_of, learning_rate
+from models.demo.training import NetworkStage, descend, generator_of, learning_rate
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def batch_of(
     return torch.where(mirrored, images.flip(3), images), rows
 
 
-class VAEStage:
+class VAEStage(NetworkStage[CelebAVAE]):
     """The VAE in training: mean squared error plus the weighted divergence from N(0, I)."""
 
     name = "vae"
@@ -61,15 +60,6 @@ class VAEStage:
         config = CelebAVAEConfig(self.settings.hidden_channels, self.settings.latent_channels)
         self.network = CelebAVAE(config).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), fused=True, weight_decay=1e-3)
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimizer."""
-        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over weights and optimizer."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
 
     def train_step(self, step: int, progress: float) -> float:
         """One batch."""

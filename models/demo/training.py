@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 SAVE_EVERY_S = 60.0
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Stage(Protocol):
@@ -30,6 +31,22 @@ class Stage(Protocol):
 
     def train_step(self, step: int, progress: float) -> float:
         """Do one step; progress in [0, 1) places it in the budget. Returns the loss."""
+
+
+class NetworkStage(Generic[Network]):
+    """What a stage with one network and one optimizer keeps between its runs."""
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimizer."""
+        return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over weights and optimizer."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 @dataclass(frozen=True)
