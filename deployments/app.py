@@ -25,6 +25,6 @@ def build_app(args: AppSettings) -> Application:
     """
     vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"])
     diffusion = serve.deployment(StableDiffusionDeployment, name=DEPLOYMENTS["stable_diffusion"])
-    ingress = serve.deployment(Ingress, name="Ingress")
+    ingress = serve.deployment(serve.ingress()(Ingress), name="Ingress")
     handles = {"vae": vae.bind(args.vae), "stable_diffusion": diffusion.bind(args.stable_diffusion)}
     return ingress.bind(args, handles, DEPLOYMENTS)

@@ -1,6 +1,7 @@
 """One call to a model deployment: within its deadline, tried again when its replica dies."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from deployments.errors import (
     TwinsetError,
 )
 from deployments.metrics import IngressMetrics
+from deployments.sets import SetJob, SetResult, StepDone
 from models.interfaces import Role
 
 _REPLICA_LOST = (ActorDiedError, ActorUnavailableError)
@@ -50,19 +52,40 @@ class ModelCalls:
             ModelUnavailableError: no replica could answer.
             ModelFailedError: the model raised.
         """
+        return await self._within(
+            budget_s, lambda: _answer(getattr(self.handle, method).remote(*arguments))
+        )
+
+    async def generate(
+        self, job: SetJob, budget_s: float, watch: Callable[[StepDone], None] | None
+    ) -> SetResult:
+        """Await a set; `watch` is told of each step, again from 1 when the set is made again.
+
+        Raises:
+            TwinsetError: as `call`.
+        """
+        if watch is None:  # one message each way, instead of one a step
+            result: SetResult = await self.call("generate", job, budget_s=budget_s)
+            return result
+        streaming = self.handle.options(stream=True)
+        return await self._within(
+            budget_s, lambda: _last(streaming.generate_watched.remote(job), watch)
+        )
+
+    async def _within(self, budget_s: float, send: "Callable[[], _Call]") -> Any:
         try:
             async with asyncio.timeout(budget_s):
-                return await self._try(method, arguments)
+                return await self._try(send)
         except TimeoutError:
             raise DeadlineExceededError(
                 f"the {self.role} set was not ready after {budget_s:.1f} s: ask for fewer images "
                 "or steps, or allow more time"
             ) from None
 
-    async def _try(self, method: str, arguments: tuple[object, ...]) -> Any:
+    async def _try(self, send: "Callable[[], _Call]") -> Any:
         for attempt in range(1, self.max_attempts + 1):
             try:
-                return await self._once(method, arguments)
+                return await self._once(send())
             except _REPLICA_LOST:
                 if attempt < self.max_attempts:
                     self.metrics.retries.inc(tags={"role": self.role})
@@ -71,15 +94,14 @@ class ModelCalls:
             retry_after_s=_RETRY_AFTER_S,
         )
 
-    async def _once(self, method: str, arguments: tuple[object, ...]) -> Any:
-        response = getattr(self.handle, method).remote(*arguments)
+    async def _once(self, sent: "_Call") -> Any:
         try:
-            return await response
+            return await sent.answer
         except asyncio.CancelledError as error:
             if not _is_cancelled():  # the replica gave up, nobody here did
                 raise self._away() from error
             # Cancelling the await does not cancel the work; this does.
-            response.cancel()
+            sent.response.cancel()
             raise
         except BackPressureError as error:
             raise OverloadedError(
@@ -99,6 +121,29 @@ class ModelCalls:
         return ModelUnavailableError(
             f"the {self.role} model is away: try again later", retry_after_s=_RETRY_AFTER_S
         )
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call that was sent: Serve's response, which can be cancelled, and what to await of it."""
+
+    response: Any
+    answer: Awaitable[Any]
+
+
+def _answer(response: Any) -> _Call:
+    return _Call(response, response)
+
+
+def _last(responses: Any, watch: Callable[[StepDone], None]) -> _Call:
+    async def take() -> SetResult:
+        async for item in responses:
+            if isinstance(item, SetResult):
+                return item
+            watch(item)
+        raise ActorUnavailableError("the stream ended before its result", None)
+
+    return _Call(responses, take())
 
 
 def _is_cancelled() -> bool:

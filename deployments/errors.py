@@ -2,6 +2,7 @@
 
     TwinsetError
     ├── InvalidRequestError      400  a bad picture or parameter
+    ├── UnauthenticatedError     401  no API key, or a wrong one
     ├── NotFoundError            404  no such route
     ├── MethodNotAllowedError    405  the route exists, not for this method
     ├── NotAcceptableError       406  Accept names nothing we make
@@ -45,6 +46,13 @@ class InvalidRequestError(TwinsetError):
 
     type = "invalid_request_error"
     code = "invalid_value"
+
+
+class UnauthenticatedError(TwinsetError):
+    """The request carries no API key, or one that is not known."""
+
+    type = "invalid_request_error"
+    code = "invalid_api_key"
 
 
 class NotFoundError(TwinsetError):
@@ -116,6 +124,7 @@ class DeadlineExceededError(TwinsetError):
 
 HTTP_STATUS: dict[type[TwinsetError], int] = {
     InvalidRequestError: 400,
+    UnauthenticatedError: 401,
     NotFoundError: 404,
     MethodNotAllowedError: 405,
     NotAcceptableError: 406,

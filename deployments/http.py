@@ -1,76 +1,68 @@
-"""The HTTP application that the routes hang on: its description and its error answers."""
-
-from typing import Any
+"""The HTTP application: the routes, the error answers, the headers."""
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
 
 from deployments import errors
-from deployments.schemas import ErrorEnvelope, PairRequest
+from deployments.counting import RequestCounting
+from deployments.headers import SecurityHeaders
+from deployments.metrics import IngressMetrics
+from deployments.routes import compatibility, pages, pairs, status
+from deployments.service import Service
 from models import __version__
 
-ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorEnvelope} for status in sorted(set(errors.HTTP_STATUS.values()))
-}
-PAIR_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            media_type: {
-                "schema": {
-                    **PairRequest.model_json_schema(),
-                    "properties": {
-                        "image": {"type": "string", **image},
-                        **PairRequest.model_json_schema()["properties"],
-                    },
-                    "required": ["image"],
-                }
-            }
-            for media_type, image in {
-                "multipart/form-data": {"format": "binary", "description": "The picture file"},
-                "application/json": {"description": "The picture in base64, or a data URL"},
-            }.items()
-        },
-    }
-}
 
-http = FastAPI(
-    title="Twinset",
-    version=__version__,
-    description="One face in, two paired sets of ten out.",
-    docs_url=None,
-    redoc_url=None,
-)
+def build_http(service: Service, metrics: IngressMetrics) -> FastAPI:
+    """Hang all routes on one application that serves them with `service`."""
+    http = FastAPI(
+        title="Twinset",
+        version=__version__,
+        description="One face in, two paired sets of ten out.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    http.state.service = service
+    for module in (pairs, compatibility, status, pages):
+        http.include_router(module.router)
+    http.mount("/web", StaticFiles(directory=pages.WEB), name="web")
+    http.add_exception_handler(errors.TwinsetError, _twinset_error)
+    http.add_exception_handler(HTTPException, _http_error)
+    http.add_exception_handler(RequestValidationError, _validation_error)
+    http.add_exception_handler(Exception, _unexpected_error)
+    http.add_middleware(SecurityHeaders)
+    http.add_middleware(RequestCounting, metrics=metrics)
+    return http
 
 
-@http.exception_handler(errors.TwinsetError)
-async def _twinset_error(request: Request, error: errors.TwinsetError) -> Response:
+async def _twinset_error(request: Request, error: Exception) -> Response:
+    known = error if isinstance(error, errors.TwinsetError) else errors.TwinsetError("it broke")
     headers = {"Cache-Control": "no-store"}
-    if error.retry_after_s is not None:
-        headers["Retry-After"] = str(error.retry_after_s)
-    return JSONResponse(error.envelope(), errors.http_status(error), headers)
+    if known.retry_after_s is not None:
+        headers["Retry-After"] = str(known.retry_after_s)
+    if isinstance(known, errors.UnauthenticatedError):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(known.envelope(), errors.http_status(known), headers)
 
 
-@http.exception_handler(HTTPException)
-async def _http_error(request: Request, error: HTTPException) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     where = f"{request.method} {request.url.path}"
     known: dict[int, errors.TwinsetError] = {
         404: errors.NotFoundError(f"there is no {where}"),
         405: errors.MethodNotAllowedError(f"{where} is not allowed: use another method"),
     }
     fallback = errors.InvalidRequestError("the request cannot be read")
-    return await _twinset_error(request, known.get(error.status_code, fallback))
+    status_code = error.status_code if isinstance(error, HTTPException) else 400
+    return await _twinset_error(request, known.get(status_code, fallback))
 
 
-@http.exception_handler(RequestValidationError)
-async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Response:
     return await _twinset_error(request, errors.InvalidRequestError("the request is not valid"))
 
 
-@http.exception_handler(Exception)
 async def _unexpected_error(request: Request, error: Exception) -> Response:
     # Starlette raises the error again after this answer, so that it reaches the log.
     return await _twinset_error(request, errors.TwinsetError("something of ours broke"))

@@ -30,11 +30,13 @@ class IngressMetrics:
     def __init__(self) -> None:
         """Register the metrics with Ray."""
         self.requests = metrics.Counter(
-            "twinset_requests", description="Paired requests by HTTP status", tag_keys=("status",)
+            "twinset_requests",
+            description="Requests by route and HTTP status",
+            tag_keys=("route", "status"),
         )
         self.retries = metrics.Counter(
             "twinset_set_retries", description="Sets tried again", tag_keys=("role",)
         )
         self.admitted = metrics.Gauge(
-            "twinset_admitted_requests", description="Paired requests under way"
+            "twinset_admitted_requests", description="Requests for images under way"
         )

@@ -1,21 +1,14 @@
-"""What makes one paired set out of two handles: admission, both calls at once, set metrics."""
+"""What makes one paired set out of two handles: both calls at once, progress, set metrics."""
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from deployments.calls import ModelCalls
-from deployments.errors import (
-    DeadlineExceededError,
-    ModelUnavailableError,
-    OverloadedError,
-    TwinsetError,
-)
-from deployments.metrics import IngressMetrics
-from deployments.sets import Parameters, SetJob, SetResult
+from deployments.errors import DeadlineExceededError, ModelUnavailableError, TwinsetError
+from deployments.sets import Parameters, SetJob, SetResult, StepDone
 from models.interfaces import ModelInfo, Role
 from models.pixels import OutputFormat, SquarePicture
 from models.set_metrics import SetMetrics, descriptor, measure
@@ -31,66 +24,38 @@ class PairJob:
     Attributes:
         picture: the input, decoded once.
         seeds: one a pair.
-        parameters: by role; a role that is absent is not asked for.
+        models: by role, what makes the set; a role that is absent is not asked for, or away.
+        parameters: by role, of the same roles.
         output_format: of the encoded images.
         deadline: on the clock of `time.monotonic()`, seconds.
         allow_partial: a failed set is reported beside the other instead of failing both.
+        away: the failures of the models that were asked for and do not answer.
     """
 
     picture: SquarePicture
     seeds: Sequence[int]
+    models: Mapping[Role, ModelInfo]
     parameters: Mapping[Role, Parameters]
     output_format: OutputFormat
     deadline: float
-    allow_partial: bool
+    allow_partial: bool = False
+    away: Mapping[Role, TwinsetError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MadeSet:
-    """A set with its metrics."""
+    """A set with what made it and its metrics."""
 
+    parameters: Parameters
     result: SetResult
     metrics: SetMetrics
 
 
 Outcome = MadeSet | TwinsetError
+Happening = StepDone | Outcome
+"""What may be told of a set while a request is under way: a step, or its end."""
 
-
-class Admission:
-    """Lets a bounded number of requests in; the others are told at once when to come back."""
-
-    def __init__(self, limit: int, metrics: IngressMetrics) -> None:
-        """Take the number of requests that may be under way."""
-        self._limit = limit
-        self._metrics = metrics
-        self._under_way = 0
-        self._typical_s = 1.0
-
-    @asynccontextmanager
-    async def admit(self) -> AsyncIterator[None]:
-        """Hold one place.
-
-        Raises:
-            OverloadedError: all places are taken.
-        """
-        if self._under_way >= self._limit:
-            raise OverloadedError(
-                f"{self._limit} requests are under way, as many as allowed: try again later",
-                retry_after_s=max(1, math.ceil(self._typical_s)),
-            )
-        self._move(+1)
-        started = time.monotonic()
-        try:
-            yield
-            # Only those that came to their end tell how long one takes.
-            taken_s = time.monotonic() - started
-            self._typical_s += 0.1 * (taken_s - self._typical_s)
-        finally:
-            self._move(-1)
-
-    def _move(self, change: int) -> None:
-        self._under_way += change
-        self._metrics.admitted.set(self._under_way)
+Watcher = Callable[[Role, Happening], None]
 
 
 class Pairing:
@@ -158,14 +123,20 @@ class Pairing:
             ) from None
         return info
 
-    async def make(self, job: PairJob) -> dict[Role, Outcome]:
+    async def make(self, job: PairJob, watch: Watcher | None = None) -> dict[Role, Outcome]:
         """Make the sets asked for, all at the same time.
+
+        Args:
+            job: what to make.
+            watch: told of each step and each set as soon as it happens.
 
         Raises:
             TwinsetError: a set failed and `allow_partial` is off (the other one is cancelled),
                 or all failed.
         """
-        tasks = {role: asyncio.create_task(self._make_set(role, job)) for role in job.parameters}
+        tasks = {
+            role: asyncio.create_task(self._outcome(role, job, watch)) for role in job.parameters
+        }
         waiting = asyncio.gather(*tasks.values(), return_exceptions=job.allow_partial)
         try:
             outcomes = await waiting
@@ -176,14 +147,38 @@ class Pairing:
         failures = [one for one in made.values() if isinstance(one, TwinsetError)]
         if len(failures) == len(made):
             raise failures[0]
+        return {**made, **job.away}
+
+    async def _outcome(self, role: Role, job: PairJob, watch: Watcher | None) -> MadeSet:
+        if watch is None:
+            return await self.make_set(role, job, job.parameters[role])
+        try:
+            made = await self.make_set(
+                role, job, job.parameters[role], lambda step: watch(role, step)
+            )
+        except TwinsetError as error:
+            watch(role, error)
+            raise
+        watch(role, made)
         return made
 
-    async def _make_set(self, role: Role, job: PairJob) -> MadeSet:
+    async def make_set(
+        self,
+        role: Role,
+        job: PairJob,
+        parameters: Parameters,
+        watch: Callable[[StepDone], None] | None = None,
+    ) -> MadeSet:
+        """Make one set of a job with parameters of its own, and measure it.
+
+        Raises:
+            TwinsetError: it could not be made in time, or at all.
+        """
         budget_s = max(0.0, job.deadline - time.monotonic())
-        set_job = SetJob(job.picture, job.seeds, job.parameters[role], job.output_format, budget_s)
-        result: SetResult = await self._calls[role].call("generate", set_job, budget_s=budget_s)
+        set_job = SetJob(job.picture, job.seeds, parameters, job.output_format, budget_s)
+        result = await self._calls[role].generate(set_job, budget_s, watch)
         metrics = await asyncio.to_thread(_measure, job.picture, result)
-        return MadeSet(result, metrics)
+        return MadeSet(parameters, result, metrics)
 
 
 def _measure(picture: SquarePicture, result: SetResult) -> SetMetrics:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 import traceback
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
@@ -12,10 +13,10 @@ from ray import serve
 
 from deployments.errors import DeadlineExceededError, ModelFailedError
 from deployments.metrics import ReplicaMetrics
-from deployments.sets import SetJob, SetResult
+from deployments.sets import SetJob, SetResult, StepDone
 from deployments.settings import ModelSettings
 from deployments.worker import ModelWorker, SetAbortedError, TimedSet
-from models.interfaces import ModelInfo, RGBPixels, Role
+from models.interfaces import ModelInfo, RGBPixels, Role, StepCallback, ignore_steps
 from models.provenance import Provenance, encode_with_provenance
 from models.set_metrics import descriptor
 
@@ -51,9 +52,12 @@ class ModelReplica:
     async def check_health(self) -> None:
         """Answer; asynchronous, so that it cannot starve behind requests."""
 
-    async def generate(self, job: SetJob) -> SetResult:
-        """Make one set; cancelling the call ends the model's work within one step."""
-        timed = await self._run_model(job)
+    async def generate(self, job: SetJob, on_step: StepCallback = ignore_steps) -> SetResult:
+        """Make one set; cancelling the call ends the model's work within one step.
+
+        `on_step` is called in the model's thread.
+        """
+        timed = await self._run_model(job, on_step)
         started = time.monotonic()
         encoded = await self._encode(job, timed)
         images, descriptors = zip(*encoded, strict=True)
@@ -73,7 +77,24 @@ class ModelReplica:
             },
         )
 
-    async def _run_model(self, job: SetJob) -> TimedSet:
+    async def generate_watched(self, job: SetJob) -> AsyncIterator[StepDone | SetResult]:
+        """Make one set: yields each step as soon as it is done, and the result last."""
+        loop = asyncio.get_running_loop()
+        steps: asyncio.Queue[StepDone | None] = asyncio.Queue()
+
+        def on_step(step: int, total: int) -> None:
+            loop.call_soon_threadsafe(steps.put_nowait, StepDone(step, total))
+
+        making = asyncio.create_task(self.generate(job, on_step))
+        making.add_done_callback(lambda _: steps.put_nowait(None))
+        try:
+            while (step := await steps.get()) is not None:
+                yield step
+            yield await making
+        finally:
+            making.cancel()
+
+    async def _run_model(self, job: SetJob, watch: StepCallback) -> TimedSet:
         """Run the model; what it raises stays here.
 
         An exception of torch's would make the ingress import torch to unpickle it, and a message
@@ -85,6 +106,7 @@ class ModelReplica:
                     job.picture.pixels, job.seeds, job.parameters, on_step
                 ),
                 job.budget_s,
+                watch,
             )
         except SetAbortedError:
             message = f"the {self.role} set was not ready in time"
@@ -122,6 +144,7 @@ class ModelReplica:
             },
             precision=info.precision,
             unet_calls=timed.generated.unet_calls,
+            scheduler=info.scheduler,
         )
         file = encode_with_provenance(pixels, job.output_format, provenance)
         return file, descriptor(pixels)

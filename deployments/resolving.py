@@ -2,10 +2,8 @@
 
 from dataclasses import fields
 
-from starlette.requests import Request
-
-from deployments.errors import InvalidRequestError, NotAcceptableError
-from deployments.schemas import PairRequest
+from deployments.errors import InvalidRequestError
+from deployments.schemas.requests import GenerationFields
 from deployments.sets import Parameters
 from models.interfaces import ModelInfo, Role
 from models.parameters import ImageToImageParameters, VariationParameters
@@ -14,23 +12,9 @@ _PARAMETERS: dict[Role, type[Parameters]] = {
     "vae": VariationParameters,
     "stable_diffusion": ImageToImageParameters,
 }
-_MADE = {"application/json", "application/*", "*/*", ""}
 
 
-def check_accept(request: Request) -> None:
-    """Refuse an Accept header that names nothing we make.
-
-    Raises:
-        NotAcceptableError: so it does.
-    """
-    headers = request.headers.getlist("accept")
-    parts = [part for header in headers for part in header.split(",")]
-    names = {part.partition(";")[0].strip().lower() for part in parts}
-    if names and not names & _MADE:
-        raise NotAcceptableError("only application/json is made: ask for it in Accept")
-
-
-def resolve_parameters(role: Role, request: PairRequest, info: ModelInfo) -> Parameters:
+def resolve_parameters(role: Role, request: GenerationFields, info: ModelInfo) -> Parameters:
     """Return the parameters of one set: what the caller named, else the served weights' defaults.
 
     Raises:

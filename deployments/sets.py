@@ -33,6 +33,19 @@ class SetJob:
 
 
 @dataclass(frozen=True)
+class StepDone:
+    """One step of a set is done.
+
+    Attributes:
+        step: which one, from 1.
+        total: steps of the set.
+    """
+
+    step: int
+    total: int
+
+
+@dataclass(frozen=True)
 class SetResult:
     """One set, made.
 

@@ -1,9 +1,9 @@
 """The typed arguments of the application builder: what `args` may hold in a Serve config."""
 
 import importlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.pixels import PictureLimits
 
@@ -75,3 +75,19 @@ class AppSettings(Settings):
     stable_diffusion: ModelSettings
     ingress: IngressSettings = IngressSettings()
     limits: LimitSettings = LimitSettings()
+    api_keys_file: Annotated[
+        str | None,
+        Field(description="File of hashed API keys on the nodes of the ingress; `make api-key`"),
+    ] = None
+    allow_anonymous: Annotated[
+        bool, Field(description="Serve anybody who reaches the port; for one machine's own use")
+    ] = False
+
+    @model_validator(mode="after")
+    def _knows_its_callers(self) -> Self:
+        if (self.api_keys_file is None) != self.allow_anonymous:
+            raise ValueError(
+                "set api_keys_file (`make api-key` makes one), or allow_anonymous: true for a "
+                "service on 127.0.0.1; one of them, not both"
+            )
+        return self

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from models.interfaces import GeneratedSet, StepCallback
+from models.interfaces import GeneratedSet, StepCallback, ignore_steps
 
 
 class SetAbortedError(Exception):
@@ -35,8 +35,15 @@ class ModelWorker:
         """Start with no thread; the first call starts it."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
-    async def run(self, call: Callable[[StepCallback], GeneratedSet], budget_s: float) -> TimedSet:
+    async def run(
+        self,
+        call: Callable[[StepCallback], GeneratedSet],
+        budget_s: float,
+        watch: StepCallback = ignore_steps,
+    ) -> TimedSet:
         """Await `call(on_step)`; past `budget_s` seconds the call ends after its step.
+
+        `watch` is told of each step, in the model's thread.
 
         Raises:
             SetAbortedError: the budget ran out.
@@ -47,6 +54,8 @@ class ModelWorker:
         def on_step(step: int, total: int) -> None:
             if abort.is_set() or time.monotonic() - asked > budget_s:
                 raise SetAbortedError(f"given up after step {step} of {total}")
+            if step:
+                watch(step, total)
 
         def timed() -> TimedSet:
             started = time.monotonic()

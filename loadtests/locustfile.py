@@ -83,6 +83,7 @@ class PairsUser(HttpUser):
             name=PAIRS_NAME,
             data=self.options.fields(seed),
             files={"image": (face.filename, face.data, face.content_type)},
+            headers=self.options.headers(),
             timeout=self.options.request_timeout_s,
             catch_response=True,
         ) as response:
@@ -167,7 +168,8 @@ class Run:
             self.interruption = Interruption(environment.runner)
         if environment.host and not isinstance(environment.runner, WorkerRunner):
             url = environment.host.rstrip("/") + "/v1/models"
-            self.sampler = ReplicaSampler(partial(fetch, url))
+            headers = read_options(environment.parsed_options or Namespace()).headers()
+            self.sampler = ReplicaSampler(partial(fetch, url, headers))
             self.sampler.start()
 
     def end(self, environment: Environment) -> None:

@@ -34,6 +34,11 @@ class Options:
     num_inference_steps: int | None
     diversity_factor: float | None
     strength: float | None
+    api_key: str | None
+
+    def headers(self) -> dict[str, str]:
+        """Return what every request carries."""
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
     def seed(self, number: int) -> int:
         """Return the seed of the request with this number; number 0 has `first_seed`."""
@@ -99,6 +104,12 @@ def add_request_options(parser: LocustArgumentParser) -> None:
     )
     parser.add_argument(
         "--first-seed", type=int, default=7, help="seed of the first request (default 7)"
+    )
+    parser.add_argument(
+        "--api-key",
+        env_var="TWINSET_API_KEY",
+        is_secret=True,
+        help="sent as a Bearer token; better set in the environment",
     )
 
 

@@ -70,9 +70,10 @@ def write_count(replicas: Mapping[str, object]) -> str:
     return str(running) if target is None else f"{running}/{target}"
 
 
-def fetch(url: str) -> bytes:
+def fetch(url: str, headers: Mapping[str, str]) -> bytes:
     """Return the body at a URL; raises OSError or HTTPException where none comes."""
-    with urllib.request.urlopen(url, timeout=ANSWER_TIMEOUT_S) as response:
+    request = urllib.request.Request(url, headers=dict(headers))
+    with urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_S) as response:
         body: bytes = response.read()
     return body
 

@@ -36,6 +36,7 @@ class ModelInfo:
         licence: of the weights, with its restrictions in short.
         device: where it runs, as torch names it, or "simulated".
         precision: "float32", "float16" or "bfloat16".
+        scheduler: class of diffusers' that leads the steps; empty where there are none.
         demo: made for trying Twinset out, not for good pictures.
         simulated: costs time, shows nothing.
         note: one sentence that a caller should read, or an empty string.
@@ -49,6 +50,7 @@ class ModelInfo:
     licence: str = ""
     device: str = "cpu"
     precision: str = "float32"
+    scheduler: str = ""
     demo: bool = False
     simulated: bool = False
     note: str = ""

@@ -1,6 +1,7 @@
 """Uploaded bytes become one square RGB array; arrays become encoded bytes (Pillow, no torch)."""
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -25,10 +26,10 @@ _TURNS = {  # EXIF 2.3, tag 274
     8: Image.Transpose.ROTATE_90,
 }
 
-# Fast and small by measurement on photographs: PNG level 1 costs a third of the default's time.
+# By measurement (docs/decisions/0004-codecs.md). Of a lossless WebP, quality is effort, not loss.
 _ENCODER_OPTIONS: dict[OutputFormat, dict[str, int | bool | str]] = {
-    "png": {"format": "PNG", "compress_level": 1},
-    "webp": {"format": "WEBP", "lossless": True, "method": 0},
+    "png": {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE},
+    "webp": {"format": "WEBP", "lossless": True, "method": 0, "quality": 0},
     "jpeg": {"format": "JPEG", "quality": 95, "subsampling": 0},
 }
 

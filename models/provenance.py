@@ -1,26 +1,47 @@
 """What is written into every image, and how it is read back (no torch).
 
-PNG carries two text chunks: `parameters`, the line that A1111's viewers show, and `twinset`, the
-same facts as JSON. JPEG and WebP carry the JSON in EXIF's UserComment. Nothing of time, host,
-request or replica is written, so equal requests give equal files.
+Each file carries the facts twice. For people, the text that A1111 writes and that viewers and model
+sites parse: the prompts, then a line of settings; in PNG as the text chunk `parameters`, in JPEG
+and WebP as EXIF's UserComment. For machines, an XMP packet (`models/xmp.py`) that says that a model
+made the image and holds all facts as JSON; only this is read back. Nothing of time, host, request
+or replica is written, so equal requests give equal files.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from io import BytesIO
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
 
 from models import __version__
 from models.interfaces import RGBPixels
-from models.pixels import INPUT_FORMATS, OutputFormat, encode
+from models.pixels import OutputFormat, encode
+from models.xmp import packet, read_facts
 
 SOFTWARE = f"Twinset {__version__}"
-_CHUNK = "twinset"
-# EXIF 2.3, section 4.6.5: eight bytes that name the character code stand before the comment.
+SAMPLER_NAMES: Mapping[str, str] = {
+    "DDIMScheduler": "DDIM",
+    "DPMSolverMultistepScheduler": "DPM++ 2M",
+    "EulerAncestralDiscreteScheduler": "Euler a",
+    "EulerDiscreteScheduler": "Euler",
+    "HeunDiscreteScheduler": "Heun",
+    "LMSDiscreteScheduler": "LMS",
+    "PNDMScheduler": "PLMS",
+    "UniPCMultistepScheduler": "UniPC",
+}
+"""A1111's name of a sampler, by diffusers' scheduler class; other classes keep their own name."""
+
+ParameterValue = float | int | str | Sequence[float | int | str]
+
+# EXIF 2.3, section 4.6.5: eight bytes that name the character code stand before the comment. Which
+# byte order follows is left open there; A1111 and most readers take big endian.
 _UNICODE_PREFIX = b"UNICODE\0"
+# A1111's own words and order; all other parameters follow under their own names.
+_SHOWN_AS = {"guidance_scale": "CFG scale", "strength": "Denoising strength"}
+_SHOWN_APART = ("prompt", "negative_prompt", "num_inference_steps", *_SHOWN_AS)
 
 
 @dataclass(frozen=True)
@@ -31,67 +52,146 @@ class Provenance:
         model: the true id of the weights.
         revision: of the weights.
         seed: of this image.
-        parameters: all parameters of the set, resolved.
+        parameters: all parameters of the set, resolved: numbers, texts, or lists of these.
         input: sha256, size and crop of the input picture.
         precision: that the model computed in.
         unet_calls: forward passes of the UNet.
         software: name and version of what made the image.
+        scheduler: diffusers' name of its class; empty for a model that has none.
     """
 
     model: str
     revision: str
     seed: int
-    parameters: Mapping[str, float | int | str]
+    parameters: Mapping[str, ParameterValue]
     input: Mapping[str, Any]
     precision: str = "float32"
     unet_calls: int = 0
     software: str = field(default=SOFTWARE)
+    scheduler: str = ""
 
     def as_json(self) -> str:
-        """Return the facts as JSON with sorted keys: equal facts, equal text."""
-        return json.dumps(vars(self), sort_keys=True, ensure_ascii=False)
+        """Return the facts as ASCII JSON with sorted keys: equal facts, equal text.
 
-    def as_line(self) -> str:
-        """Return the facts in A1111's format: prompt, negative prompt, then named settings."""
-        rest = {k: v for k, v in self.parameters.items() if not k.endswith("prompt")}
-        settings = {"Seed": self.seed, "Model": self.model, **rest, "Version": self.software}
+        Raises:
+            ValueError: a number is infinite or not a number, which JSON does not have.
+        """
+        return json.dumps(vars(self), sort_keys=True, allow_nan=False)
+
+    def as_text(self, width_px: int, height_px: int) -> str:
+        """Return the facts as A1111 writes them: prompt, negative prompt, one line of settings."""
         lines = [str(self.parameters.get("prompt", ""))]
         if self.parameters.get("negative_prompt"):
             lines.append(f"Negative prompt: {self.parameters['negative_prompt']}")
-        lines.append(", ".join(f"{name}: {value}" for name, value in settings.items()))
-        return "\n".join(line for line in lines if line)
+        settings = self._settings(f"{width_px}x{height_px}")
+        lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
+        text = "\n".join(line for line in lines if line)
+        # No format can hold half a surrogate pair, and for many readers the text ends at a NUL.
+        return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+    def _settings(self, size: str) -> dict[str, str]:
+        values: dict[str, Any] = {
+            "Steps": self.parameters.get("num_inference_steps", 1),
+            "Sampler": SAMPLER_NAMES.get(self.scheduler, self.scheduler),
+            "CFG scale": self.parameters.get("guidance_scale", ""),
+            "Seed": self.seed,
+            "Size": size,
+            "Model": self.model,
+            "Denoising strength": self.parameters.get("strength", ""),
+        }
+        for name, value in self.parameters.items():
+            if name not in _SHOWN_APART:
+                values[name.replace("_", " ").capitalize()] = value
+        values["Version"] = self.software
+        texts = {name: _shown(value) for name, value in values.items()}
+        return {name: text for name, text in texts.items() if text}
 
 
 def encode_with_provenance(
     pixels: RGBPixels, output_format: OutputFormat, provenance: Provenance
 ) -> bytes:
-    """Encode (H, W, 3) uint8 with its provenance inside; equal arguments give equal bytes."""
+    """Encode (H, W, 3) uint8 with its provenance inside; equal arguments give equal bytes.
+
+    Raises:
+        ValueError: the facts do not fit into a file (prompts of 2000 characters each do), or hold
+            a number that is infinite or not a number.
+    """
+    height_px, width_px = pixels.shape[:2]
+    text = provenance.as_text(width_px, height_px)
+    xmp = packet(
+        provenance.as_json(),
+        model=provenance.model,
+        revision=provenance.revision,
+        software=provenance.software,
+    )
     if output_format == "png":
         chunks = PngImagePlugin.PngInfo()
-        chunks.add_itxt("parameters", provenance.as_line())
-        chunks.add_itxt(_CHUNK, provenance.as_json())
+        chunks.add_text("parameters", text)  # tEXt, or iTXt where Latin-1 does not suffice
+        chunks.add_itxt("XML:com.adobe.xmp", xmp)
         return encode(pixels, output_format, pnginfo=chunks)
     exif = Image.Exif()
     exif[ExifTags.Base.Software] = provenance.software
-    comment = _UNICODE_PREFIX + provenance.as_json().encode("utf-16-be")
+    comment = _UNICODE_PREFIX + text.encode("utf-16-be")
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
-    return encode(pixels, output_format, exif=exif.tobytes())
+    return encode(pixels, output_format, exif=exif.tobytes(), xmp=xmp)
 
 
 def read_provenance(data: bytes) -> Provenance | None:
-    """Read back what `encode_with_provenance` wrote; None where there is nothing of ours."""
-    with Image.open(BytesIO(data), formats=INPUT_FORMATS) as image:
-        text = image.info.get(_CHUNK)
-        if text is None:
-            comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
-            text = _comment_text(comment)
-    if not text:
+    """Read back what `encode_with_provenance` wrote; None where there is nothing of ours.
+
+    Takes any bytes and never raises: whatever is broken, foreign or of wrong types gives None.
+    What a later version adds is ignored. Nothing proves that the facts are true: anybody can
+    write them into a file.
+    """
+    text = read_facts(data)
+    if text is None:
         return None
-    facts = json.loads(text)
-    return Provenance(**facts) if isinstance(facts, dict) and "model" in facts else None
+    try:
+        facts = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(facts, dict):
+        return None
+    known: dict[str, Any] = {item.name: facts.get(item.name) for item in fields(Provenance)}
+    return Provenance(**known) if _has_right_types(known) else None
 
 
-def _comment_text(comment: object) -> str:
-    if not isinstance(comment, bytes) or not comment.startswith(_UNICODE_PREFIX):
-        return ""
-    return comment.removeprefix(_UNICODE_PREFIX).decode("utf-16-be", errors="replace")
+def _shown(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(item) for item in value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    """Quote as A1111 does where a reader would otherwise cut the value short."""
+    return json.dumps(text, ensure_ascii=False) if re.search(r'[,:"\n]', text) else text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def _has_right_types(facts: Mapping[str, Any]) -> bool:
+    texts = ("model", "revision", "precision", "software", "scheduler")
+    return (
+        all(isinstance(facts[name], str) for name in texts)
+        and all(type(facts[name]) is int for name in ("seed", "unet_calls"))  # True is no number
+        and all(isinstance(facts[name], dict) for name in ("parameters", "input"))
+        and all(_is_parameter(value) for value in facts["parameters"].values())
+        and all(_is_input_fact(value) for value in facts["input"].values())
+    )
+
+
+def _is_parameter(value: object) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, (str, int, float)) for item in items)
+
+
+def _is_input_fact(value: object) -> bool:
+    items = value.values() if isinstance(value, dict) else [value]
+    return all(_is_parameter(item) for item in items)

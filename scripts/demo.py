@@ -5,33 +5,26 @@ what it started.
 """
 
 import argparse
-import base64
+import json
 import sys
 import threading
 import time
+import zipfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
-from models.contact_sheet import SheetBlock, SheetTile, caption_lines, compose
-from models.pixels import Crop, PictureLimits, read_square
-from scripts.serve import ROOT, ServeError, running
+from deployments.archive import MANIFEST, SHEET
+from scripts.serve import ROOT, RunningService, ServeError, running
 from scripts.signals import stop_on_signals
 
 SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 TIMEOUT_S = 120.0
 TITLES = {"vae": "VAE", "stable_diffusion": "Stable Diffusion"}
-SHOWN = {
-    "vae": ("diversity_factor",),
-    "stable_diffusion": ("strength", "guidance_scale", "num_inference_steps"),
-}
 
 
 @dataclass(frozen=True)
@@ -82,15 +75,15 @@ def run(face: Path, out: Path, config: Path, seed: int) -> None:
     except OSError as error:
         raise DemoError(f"cannot write into {out}: {error.strerror}; see --out") from error
     started = time.monotonic()
-    with running(config, port=0) as url:
+    with running(config, port=0) as service:
         asked = time.monotonic()
-        answer = _ask(url, picture, seed)
+        archive = _ask(service, picture, seed)
         done = time.monotonic()
-    sheet = write_answer(answer, picture, out)
-    _report(answer, out, sheet, Timings(asked - started, done - asked))
+    manifest = write_answer(archive, out)
+    _report(manifest, out, Timings(asked - started, done - asked))
 
 
-def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
+def _ask(service: RunningService, picture: bytes, seed: int) -> bytes:
     replies: list[httpx.Response | Exception] = []
 
     def post() -> None:
@@ -98,8 +91,9 @@ def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
             files = {"image": ("face", picture)}
             replies.append(
                 httpx.post(
-                    f"{url}/v1/pairs",
+                    f"{service.url}/v1/pairs",
                     files=files,
+                    headers={"Accept": "application/zip", **service.headers},
                     data={"seed": str(seed)},
                     timeout=TIMEOUT_S,
                     trust_env=False,
@@ -118,59 +112,29 @@ def _ask(url: str, picture: bytes, seed: int) -> dict[str, Any]:
     return _checked(replies[0])
 
 
-def _checked(reply: httpx.Response | Exception) -> dict[str, Any]:
+def _checked(reply: httpx.Response | Exception) -> bytes:
     if isinstance(reply, Exception):
         raise DemoError(f"the service did not answer: {reply}")
     if reply.status_code != 200:
         raise DemoError(f"the service did not take the picture: {reply.text}")
-    body: dict[str, Any] = reply.json()
-    return body
+    return reply.content
 
 
-def write_answer(answer: dict[str, Any], picture: bytes, out: Path) -> Path:
-    """Write the images of an answer and their contact sheet into folder `out`; return its path."""
-    for pair in answer["pairs"]:
-        for role in answer["sets"]:
-            name = f"{role}-{pair['index']}-seed-{pair['seed']}.{pair[role]['format']}"
-            (out / name).write_bytes(base64.b64decode(pair[role]["b64_json"]))
-    sheet = out / "contact-sheet.png"
-    Image.fromarray(contact_sheet(answer, picture)).save(sheet)
-    return sheet
+def write_answer(archive: bytes, out: Path) -> dict[str, Any]:
+    """Write the files of an answer into folder `out`; returns its manifest."""
+    with zipfile.ZipFile(BytesIO(archive)) as opened:
+        manifest: dict[str, Any] = json.loads(opened.read(MANIFEST))
+        (out / MANIFEST).write_bytes(opened.read(MANIFEST))
+        (out / SHEET).write_bytes(opened.read(SHEET))
+        for pair in manifest["pairs"]:
+            for role in manifest["sets"]:
+                file = pair[role]["file"]
+                name = f"{role}-{pair['index']}-seed-{pair['seed']}{Path(file).suffix}"
+                (out / name).write_bytes(opened.read(file))
+    return manifest
 
 
-def contact_sheet(answer: dict[str, Any], picture: bytes) -> NDArray[np.uint8]:
-    """Compose the contact sheet of an answer, (H, W, 3) uint8."""
-    parameters = answer["parameters"]
-    blocks = [
-        SheetBlock(
-            TITLES[role],
-            " · ".join([made["model"], *(f"{name} {parameters[name]:g}" for name in SHOWN[role])]),
-            [_tile(pair, role) for pair in answer["pairs"]],
-        )
-        for role, made in answer["sets"].items()
-    ]
-    caption = caption_lines(
-        parameters.get("prompt", ""), {}, parameters["seeds"], answer["input"]["sha256"]
-    )
-    notes = {note for made in answer["sets"].values() for note in made["notes"]}
-    return compose(_cropped(answer, picture), blocks, caption, note="; ".join(sorted(notes)))
-
-
-def _tile(pair: dict[str, Any], role: str) -> SheetTile:
-    image = pair[role]
-    pixels = _pixels(base64.b64decode(image["b64_json"])) if image["status"] == "ok" else None
-    return SheetTile(pair["seed"], pixels, image["status"])
-
-
-def _pixels(data: bytes) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(BytesIO(data)).convert("RGB"), dtype=np.uint8)
-
-
-def _cropped(answer: dict[str, Any], picture: bytes) -> NDArray[np.uint8]:
-    return read_square(picture, PictureLimits(), Crop(**answer["input"]["crop"])).pixels
-
-
-def _report(answer: dict[str, Any], out: Path, sheet: Path, timings: Timings) -> None:
+def _report(answer: dict[str, Any], out: Path, timings: Timings) -> None:
     lines = [f"service ready in {timings.start_s:.1f} s, answer in {timings.request_s:.1f} s"]
     for role, made in answer["sets"].items():
         metrics, milliseconds = made["metrics"], made["timings_ms"]
@@ -182,7 +146,7 @@ def _report(answer: dict[str, Any], out: Path, sheet: Path, timings: Timings) ->
         )
     lines += [
         f"images         {out}/",
-        f"contact sheet  {sheet}",
+        f"contact sheet  {out / SHEET}",
         "",
         "Call it yourself: `make serve`, then",
         "  curl -F image=@face.jpg -F seed=7 http://127.0.0.1:8000/v1/pairs -o pairs.json",

@@ -6,7 +6,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from scripts.serve import ROOT, ServeError, running
+from scripts.serve import ROOT, RunningService, ServeError, running
 from scripts.signals import stop_on_signals
 
 
@@ -15,7 +15,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="What stands behind -- goes to Locust: -- -u 4 -t 5m"
     )
-    parser.add_argument("--host", help="base URL of a service that runs; else one is started")
+    parser.add_argument(
+        "--host",
+        help="base URL of a service that runs; else one is started. Its API key is read from "
+        "the environment: TWINSET_API_KEY",
+    )
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml")
     parser.add_argument("--num-gpus", type=int, default=0, help="GPUs to pretend to have")
     parser.add_argument("locust", nargs="*", help="further options of Locust")
@@ -23,11 +27,11 @@ def main() -> int:
     stop_on_signals()
     try:
         with (
-            nullcontext(arguments.host)
+            nullcontext(RunningService(arguments.host))
             if arguments.host
             else running(arguments.config, port=0, num_gpus=arguments.num_gpus)
-        ) as url:
-            return run_locust(url, arguments.locust)
+        ) as service:
+            return run_locust(service, arguments.locust)
     except ServeError as error:
         sys.stderr.write(f"twinset: {error}\n")
         return 1
@@ -36,11 +40,12 @@ def main() -> int:
         return 130
 
 
-def run_locust(url: str, options: list[str]) -> int:
+def run_locust(service: RunningService, options: list[str]) -> int:
     """Run Locust with the kit's configuration and pass its exit code on."""
     config = ROOT / "loadtests" / "locust.conf"
-    command = [sys.executable, "-m", "locust", "--config", str(config), "--host", url, *options]
-    process = subprocess.Popen(command, cwd=ROOT)
+    key = ["--api-key", service.api_key] if service.api_key else []
+    command = [sys.executable, "-m", "locust", "--config", str(config), "--host", service.url]
+    process = subprocess.Popen([*command, *key, *options], cwd=ROOT)
     try:
         return process.wait()
     except KeyboardInterrupt:

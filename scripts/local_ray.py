@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import yaml
 
+from scripts.api_key import add_key
 from scripts.signals import stop_on_signals
 
 _OBJECT_STORE_BYTES = 512 * 2**20
@@ -37,6 +38,8 @@ class LocalRay:
         self._port = port
         self._num_gpus = num_gpus
         self.directory = Path(tempfile.mkdtemp(prefix="twinset-", dir=_short_directory()))
+        self.api_key: str | None = None
+        """A key made for this run alone; None where nobody needs one or the config has its own."""
 
     def __enter__(self) -> Self:
         """Start Ray and submit the config; the application may not be ready yet."""
@@ -129,9 +132,20 @@ class LocalRay:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise LocalRayError(str(error)) from error
         config.setdefault("http_options", {})["port"] = self._port
+        for application in config["applications"]:
+            self._provide_key(application.get("args") or {})
         target = self.directory / "serve.yaml"
         target.write_text(yaml.safe_dump(config))
         return target
+
+    def _provide_key(self, arguments: dict[str, Any]) -> None:
+        """Put a key of this run's own in the place of a file of keys that is not here."""
+        named = arguments.get("api_keys_file")
+        if named is None or Path(named).exists():
+            return
+        keys = self.directory / "api-keys"
+        self.api_key = add_key(keys, "this-run")
+        arguments["api_keys_file"] = str(keys)
 
 
 def isolate_environment(directory: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,24 @@ from scripts.signals import stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 180.0
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service that is ready.
+
+    Attributes:
+        url: its base URL.
+        api_key: made for this run; None where nobody needs one or the config has its own.
+    """
+
+    url: str
+    api_key: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a caller has to send along."""
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
 
 class ServeError(Exception):
@@ -32,8 +51,8 @@ def main() -> int:
     arguments = parser.parse_args()
     stop_on_signals()
     try:
-        with running(arguments.config, arguments.port, arguments.num_gpus) as url:
-            _announce(url)
+        with running(arguments.config, arguments.port, arguments.num_gpus) as service:
+            _announce(service)
             threading.Event().wait()
     except ServeError as error:
         sys.stderr.write(f"twinset: {error}\n")
@@ -44,8 +63,8 @@ def main() -> int:
 
 
 @contextmanager
-def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[str]:
-    """Serve a config while the context lasts; yields the base URL once it is ready.
+def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[RunningService]:
+    """Serve a config while the context lasts; yields the service once it is ready.
 
     Raises:
         ServeError: it cannot start.
@@ -63,7 +82,7 @@ def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[str]:
         try:
             with service:
                 wait_until_ready(url, service)
-                yield url
+                yield RunningService(url, service.api_key)
         except LocalRayError as error:
             raise ServeError(f"Serve could not start {config}: {error}") from error
 
@@ -112,12 +131,17 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _announce(url: str) -> None:
-    sys.stdout.write(
-        f"Twinset serves at {url} until Ctrl-C. Try:\n"
-        f"  curl {url}/v1/models\n"
-        f"  curl -F image=@face.jpg -F n=10 -F seed=7 {url}/v1/pairs -o pairs.json\n"
-    )
+def _announce(service: RunningService) -> None:
+    url, key = service.url, service.api_key
+    header = f'-H "Authorization: Bearer {key}" ' if key else ""
+    lines = [
+        f"Twinset serves at {url} until Ctrl-C. Open it in a browser, or try:",
+        *([f"  API key of this run: {key}"] if key else []),
+        f"  curl {header}{url}/v1/models",
+        f"  curl {header}-F image=@face.jpg -F n=10 -F seed=7 {url}/v1/pairs -o pairs.json",
+        "",
+    ]
+    sys.stdout.write("\n".join(lines))
     sys.stdout.flush()
 
 

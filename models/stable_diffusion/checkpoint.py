@@ -100,6 +100,7 @@ def load_stable_diffusion(
         licence=licence,
         device=str(target),
         precision=config.resolved_precision,
+        scheduler=type(components.scheduler).__name__,
         **facts,
     )
     return ImageToImageSampler(components, info)

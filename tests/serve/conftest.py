@@ -31,20 +31,24 @@ def serving(config: Path, num_gpus: int = 0) -> Iterator[httpx.Client]:
             text=True,
         )
         try:
-            url = _announced_url(process, complaints)
-            with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+            url, key = _announced(process, complaints)
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            with httpx.Client(
+                base_url=url, timeout=120, trust_env=False, headers=headers
+            ) as client:
                 yield client
         finally:
             process.terminate()
             process.communicate(timeout=60)
 
 
-def _announced_url(process: "subprocess.Popen[str]", complaints: IO[str]) -> str:
+def _announced(process: "subprocess.Popen[str]", complaints: IO[str]) -> tuple[str, str]:
     # The command gives up by itself after three minutes, which closes the pipe.
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("Twinset serves at "):
-            return line.split()[3]
+            after = process.stdout.readline()
+            return line.split()[3], after.split()[-1] if "API key" in after else ""
     complaints.seek(0)
     raise RuntimeError(f"the service did not start:\n{complaints.read()}")
 

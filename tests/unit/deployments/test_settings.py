@@ -24,6 +24,7 @@ CONFIGS = [ROOT / "serve_config.yaml", *sorted((ROOT / "configs").glob("*.yaml")
 ARGUMENTS = {
     "vae": {"factory": "models.simulated:load_simulated_vae"},
     "stable_diffusion": {"factory": "models.simulated:load_simulated_diffusion"},
+    "allow_anonymous": True,
 }
 
 
@@ -72,7 +73,20 @@ def test_every_key_of_a_serve_config_is_known(path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_no_config_opens_the_service_to_others_without_keys(path: Path) -> None:
-    assert yaml.safe_load(path.read_text())["http_options"]["host"] == "127.0.0.1"
+    config = yaml.safe_load(path.read_text())
+    for application in config["applications"]:
+        if application["args"].get("allow_anonymous"):
+            assert path.name == "demo.yaml"
+            assert config["http_options"]["host"] == "127.0.0.1"
+        else:
+            assert application["args"]["api_keys_file"]
+
+
+@pytest.mark.parametrize("callers", [{}, {"allow_anonymous": True, "api_keys_file": "keys"}])
+def test_a_service_that_does_not_say_whom_it_serves_is_not_built(callers: dict[str, Any]) -> None:
+    models = {name: ARGUMENTS[name] for name in ("vae", "stable_diffusion")}
+    with pytest.raises(ValidationError, match="api_keys_file"):
+        call_user_app_builder_with_args_if_necessary(build_app, {**models, **callers})
 
 
 def test_production_scales_the_two_models_apart() -> None:

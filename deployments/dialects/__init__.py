@@ -1,0 +1,1 @@
+"""What other services' clients send and expect, turned into our own terms and back."""

@@ -1,0 +1,134 @@
+"""The project's own routes: pairs, sweeps, and reading images back."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from fastapi import APIRouter, Depends, Request
+from PIL import Image
+from starlette.responses import Response
+
+from deployments.accept import negotiate
+from deployments.archive import archive
+from deployments.errors import InvalidRequestError
+from deployments.events import EVENT_STREAM, EventStreamResponse, encoded, pair_events
+from deployments.formatting import json_response, pair_answer, private_response, sweep_answer
+from deployments.pairing import Outcome, PairJob
+from deployments.parsing import Body, read_body
+from deployments.routes.parts import ERROR_RESPONSES, ServiceParameter, authenticate, body_of
+from deployments.schemas.answers import InspectResponse, PairResponse, SweepResponse
+from deployments.schemas.requests import (
+    GenerationFields,
+    InspectRequest,
+    PairRequest,
+    SweepRequest,
+)
+from deployments.service import Asked, Service
+from deployments.sheet import contact_sheet
+from models.interfaces import Role
+from models.provenance import read_provenance
+
+Answer = Callable[[PairJob, Mapping[Role, Outcome]], Response]
+ANSWERS: dict[str, Answer] = {
+    "application/json": lambda job, outcomes: json_response(pair_answer(job, outcomes)),
+    "application/zip": lambda job, outcomes: private_response(
+        archive(job, outcomes),
+        "application/zip",
+        **{"Content-Disposition": 'attachment; filename="twinset.zip"'},
+    ),
+    "image/png": lambda job, outcomes: private_response(contact_sheet(job, outcomes), "image/png"),
+}
+_OTHER_MEDIA = {
+    "application/zip": {"schema": {"type": "string", "format": "binary"}},
+    "image/png": {"schema": {"type": "string", "format": "binary"}},
+    EVENT_STREAM: {"schema": {"type": "string"}},
+}
+
+router = APIRouter(tags=["Twinset"], dependencies=[Depends(authenticate)])
+
+
+@router.post(
+    "/v1/pairs",
+    summary="One face in, two paired sets out",
+    response_model=None,
+    responses={**ERROR_RESPONSES, 200: {"model": PairResponse, "content": _OTHER_MEDIA}},
+    openapi_extra=body_of(PairRequest),
+)
+async def pairs(request: Request, service: ServiceParameter) -> Response:
+    """Make up to ten images of a face with each model, paired by index and seed.
+
+    By `Accept`: JSON; a zip file of the images with a manifest; one contact sheet; or a stream of
+    events, each image as soon as it exists.
+    """
+    media_type = negotiate(request, [*ANSWERS, EVENT_STREAM])
+    with service.admission.admit() as place:
+        asked = _pairs(await _body(request, service))
+        job = await service.prepare(asked, place)
+        if media_type == EVENT_STREAM:
+            events = encoded(pair_events(service.pairing, job))
+            return EventStreamResponse(events, place.hand_over())
+        outcomes = await service.make(job, place)
+        return await asyncio.to_thread(ANSWERS[media_type], job, outcomes)
+
+
+@router.post(
+    "/v1/sweep",
+    summary="One VAE set for each diversity factor",
+    response_model=None,
+    responses={**ERROR_RESPONSES, 200: {"model": SweepResponse}},
+    openapi_extra=body_of(SweepRequest),
+)
+async def sweep(request: Request, service: ServiceParameter) -> Response:
+    """Repeat the report's experiment: the same face and seeds at growing diversity factors."""
+    negotiate(request, ["application/json"])
+    with service.admission.admit() as place:
+        body = await _body(request, service)
+        picture = body.picture()
+        fields = body.checked(SweepRequest, ("seeds", "diversity_factors"))
+        common = GenerationFields(**fields.model_dump(exclude={"diversity_factors"}))
+        job = await service.prepare(Asked(common, picture, ["vae"]), place)
+        factors = fields.diversity_factors
+        sets = await service.sweep(job, factors, place)
+        return await asyncio.to_thread(lambda: json_response(sweep_answer(job, factors, sets)))
+
+
+@router.post(
+    "/v1/inspect",
+    summary="What an image says of where it comes from",
+    responses=ERROR_RESPONSES,
+    openapi_extra=body_of(InspectRequest),
+)
+async def inspect(request: Request, service: ServiceParameter) -> InspectResponse:
+    """Read the model, seed and parameters out of an image that Twinset made.
+
+    It is what the file says; nothing proves that nobody changed it.
+    """
+    negotiate(request, ["application/json"])
+    body = await _body(request, service)
+    picture = body.picture()
+    body.checked(InspectRequest)
+    try:
+        provenance = await asyncio.get_running_loop().run_in_executor(
+            service.decoders, read_provenance, picture
+        )
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidRequestError(
+            "the picture cannot be opened: send a PNG, WebP or JPEG file", param="image"
+        ) from error
+    if provenance is None:
+        raise InvalidRequestError(
+            "the picture says nothing of Twinset: it was made by something else, or its metadata "
+            "was removed",
+            param="image",
+        )
+    return InspectResponse(**vars(provenance))
+
+
+async def _body(request: Request, service: Service) -> Body:
+    limit = service.limits.max_bytes
+    return await service.read(request, lambda one: read_body(one, limit))
+
+
+def _pairs(body: Body) -> Asked:
+    picture = body.picture()
+    fields = body.checked(PairRequest, ("seeds", "models"))
+    return Asked(fields, picture, fields.roles(), fields.allow_partial)

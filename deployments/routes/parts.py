@@ -1,0 +1,83 @@
+"""What all routes share: the service behind them, the callers' keys, the errors they may answer."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+
+from deployments import errors
+from deployments.schemas.errors import ErrorEnvelope
+from deployments.service import Service
+
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope} for status in sorted(set(errors.HTTP_STATUS.values()))
+}
+_BEARER = HTTPBearer(auto_error=False, description="An API key, where the service asks for one")
+
+
+def get_service(request: Request) -> Service:
+    """Return the service of this ingress replica."""
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceParameter = Annotated[Service, Depends(get_service)]
+
+
+def authenticate(
+    request: Request,
+    service: ServiceParameter,
+    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+) -> None:
+    """Let callers in who have a key, or everybody where the settings say so.
+
+    Raises:
+        UnauthenticatedError: no key, or a wrong one.
+    """
+    if service.keys is not None:
+        service.keys.check(request.headers.get("authorization"))
+
+
+def body_of(
+    model: type[BaseModel],
+    *media_types: str,
+    picture: str | None = "image",
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Describe a request body that is read by hand, for OpenAPI.
+
+    Args:
+        model: of the fields.
+        *media_types: that are taken; multipart and JSON when none is named.
+        picture: name of the field that holds the picture; None when `model` has it.
+        extra: further properties.
+    """
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    contents = {}
+    for media_type in media_types or ("multipart/form-data", "application/json"):
+        properties = {**schema.get("properties", {}), **(extra or {})}
+        required = schema.get("required", [])
+        if picture is not None:
+            properties = {picture: _picture(media_type), **properties}
+            required = [picture, *required]
+        contents[media_type] = {
+            "schema": {**schema, "properties": properties, "required": required}
+        }
+    return {"requestBody": {"required": True, "content": contents}}
+
+
+def _picture(media_type: str) -> dict[str, Any]:
+    if media_type == "application/json":
+        return {
+            "type": "string",
+            "description": "The picture in base64, or a data URL",
+            "examples": ["iVBORw0KGgo..."],
+        }
+    return {
+        "type": "string",
+        "format": "binary",
+        "description": "The picture file: JPEG, PNG or WebP",
+        "examples": ["face.jpg"],
+    }

@@ -1,0 +1,184 @@
+"""What every request for images goes through, whatever dialect it speaks."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from deployments import errors
+from deployments.admission import Admission, Place
+from deployments.authentication import ApiKeys
+from deployments.pairing import MadeSet, Outcome, Pairing, PairJob
+from deployments.replica_counts import ReplicaCounts
+from deployments.resolving import resolve_parameters
+from deployments.schemas.requests import GenerationFields, PictureFields, SeedFields
+from deployments.settings import AppSettings
+from models.interfaces import ModelInfo, Role
+from models.parameters import VariationParameters
+from models.pixels import Crop, PictureLimits, SquarePicture, UnusablePictureError, read_square
+from models.seeds import resolve_seeds
+
+BodyT = TypeVar("BodyT")
+
+ANSWER_S = 0.5
+"""Seconds after the deadline in which what is there by then is put together."""
+SWEEP_WIDTH = 4
+"""Sets of one sweep under way at once: two replicas' worth, so that others get their turn."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request in our own terms.
+
+    Attributes:
+        fields: checked, except against the served weights.
+        picture: the bytes of the picture file.
+        roles: of the sets to make.
+        allow_partial: when one model fails, the other set is wanted.
+        check: refuses what the served weights cannot do in the caller's dialect.
+    """
+
+    fields: GenerationFields
+    picture: bytes
+    roles: Sequence[Role]
+    allow_partial: bool = False
+    check: Callable[[Mapping[Role, ModelInfo]], None] = lambda models: None
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of one ingress replica, and the steps of a request.
+
+    Attributes:
+        settings: of the application.
+        keys: of the callers; None when anybody may call.
+        pairing: the two models.
+        admission: the bound on requests under way.
+        decoders: threads of their own, which bound what is decoded at once.
+        counts: of replicas.
+        deployments: the names of the deployments, by role.
+    """
+
+    settings: AppSettings
+    keys: ApiKeys | None
+    pairing: Pairing
+    admission: Admission
+    decoders: ThreadPoolExecutor
+    counts: ReplicaCounts
+    deployments: Mapping[Role, str]
+
+    @property
+    def limits(self) -> PictureLimits:
+        """What is refused of a picture."""
+        return self.settings.limits.picture_limits()
+
+    async def read(self, request: Request, read: Callable[[Request], Awaitable[BodyT]]) -> BodyT:
+        """Read a body within the time that an upload may take.
+
+        Raises:
+            SlowUploadError: it did not arrive.
+            InvalidRequestError: the caller left before its end.
+            TwinsetError: what `read` raises.
+        """
+        timeout_s = self.settings.ingress.upload_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await read(request)
+        except TimeoutError:
+            raise errors.SlowUploadError(
+                f"the body did not arrive within {timeout_s:g} s: send a smaller picture"
+            ) from None
+        except ClientDisconnect:
+            raise errors.InvalidRequestError("the body ended before its time") from None
+
+    async def prepare(self, asked: Asked, place: Place) -> PairJob:
+        """Decode the picture and fill in what the caller left open.
+
+        Raises:
+            TwinsetError: the request cannot be served.
+        """
+        fields = asked.fields
+        deadline = self._deadline(fields, place)
+        async with _until(deadline, place):
+            models, away = await self.pairing.describe_all(asked.roles, asked.allow_partial)
+            asked.check(models)
+            parameters = {
+                role: resolve_parameters(role, fields, info) for role, info in models.items()
+            }
+            return PairJob(
+                picture=await self._square(asked.picture, fields),
+                seeds=_seeds(fields),
+                models=models,
+                parameters=parameters,
+                output_format=fields.output_format,
+                deadline=deadline,
+                allow_partial=asked.allow_partial,
+                away=away,
+            )
+
+    async def make(self, job: PairJob, place: Place) -> dict[Role, Outcome]:
+        """Make the sets of a job.
+
+        Raises:
+            TwinsetError: as `Pairing.make`.
+        """
+        async with _until(job.deadline, place):
+            return await self.pairing.make(job)
+
+    async def sweep(self, job: PairJob, factors: Sequence[float], place: Place) -> list[MadeSet]:
+        """Make one VAE set for each diversity factor, a few at a time.
+
+        Raises:
+            TwinsetError: one of them could not be made; the others are cancelled.
+        """
+        turns = asyncio.Semaphore(SWEEP_WIDTH)
+
+        async def one(factor: float) -> MadeSet:
+            async with turns:
+                return await self.pairing.make_set("vae", job, VariationParameters(factor))
+
+        tasks = [asyncio.create_task(one(factor)) for factor in factors]
+        try:
+            async with _until(job.deadline, place):
+                return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _deadline(self, fields: PictureFields, place: Place) -> float:
+        limit_s = self.settings.ingress.request_timeout_s
+        return place.started + min(limit_s, fields.timeout_s or limit_s)
+
+    async def _square(self, picture: bytes, fields: PictureFields) -> SquarePicture:
+        crop = None
+        if fields.crop != "center":
+            crop = Crop(*(int(part) for part in fields.crop.split(",")))
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self.decoders, read_square, picture, self.limits, crop
+            )
+        except UnusablePictureError as error:
+            param = "crop" if str(error).startswith("crop") else "image"
+            raise errors.InvalidRequestError(str(error), param=param) from error
+
+
+def _seeds(fields: SeedFields) -> list[int]:
+    return resolve_seeds(fields.n, fields.seed, fields.seeds)
+
+
+@asynccontextmanager
+async def _until(deadline: float, place: Place) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(max(0.0, deadline + ANSWER_S - time.monotonic())):
+            yield
+    except TimeoutError:
+        raise errors.DeadlineExceededError(
+            f"the sets were not ready after {deadline - place.started:.1f} s: ask for fewer images "
+            "or steps, or allow more time"
+        ) from None
