@@ -25,7 +25,6 @@ from deployments.sets import StepDone
 from models.interfaces import Role
 
 EVENT_STREAM = "text/event-stream"
-PING_S = 10.0
 _LOGGER = logging.getLogger("ray.serve")
 
 Event = tuple[str, dict[str, Any]]
@@ -77,7 +76,7 @@ async def happenings(
     job: PairJob,
     dialect: Dialect,
     completed: Callable[[Outcomes], Iterator[Event]],
-    ping_s: float = PING_S,
+    ping_s: float,
 ) -> AsyncGenerator[Event, None]:
     """Make the sets of a job and tell what happens; what fails ends in an `error` event.
 
@@ -112,7 +111,7 @@ async def happenings(
         making.cancel()
 
 
-async def pair_events(pairing: Pairing, job: PairJob) -> AsyncGenerator[Event, None]:
+async def pair_events(pairing: Pairing, job: PairJob, ping_s: float) -> AsyncGenerator[Event, None]:
     """Tell of a paired request in our own words: started, image, progress, set, completed."""
     identity = str(uuid.uuid4())
     models = {
@@ -134,7 +133,7 @@ async def pair_events(pairing: Pairing, job: PairJob) -> AsyncGenerator[Event, N
         sets = {role: _set(job, role, outcome) for role, outcome in outcomes.items()}
         yield "completed", {"id": identity, "sets": sets}
 
-    async with aclosing(happenings(pairing, job, _pair_dialect, completed)) as events:
+    async with aclosing(happenings(pairing, job, _pair_dialect, completed, ping_s)) as events:
         async for event in events:
             yield event
 

@@ -63,6 +63,9 @@ class IngressSettings(Settings):
     max_attempts: Annotated[
         int, Field(ge=1, le=5, description="Tries of one set when its replica dies")
     ] = 3
+    event_ping_s: Annotated[
+        float, Field(gt=0, le=15, description="An event stream is never silent for longer")
+    ] = 10.0
     max_decoding: Annotated[
         int, Field(ge=1, description="Pictures decoded at once in one ingress replica")
     ] = 4

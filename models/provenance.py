@@ -10,11 +10,12 @@ or replica is written, so equal requests give equal files.
 import json
 import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, PngImagePlugin, TiffTags
 
 from models import __version__
 from models.interfaces import RGBPixels
@@ -129,11 +130,7 @@ def encode_with_provenance(
         chunks.add_text("parameters", text)  # tEXt, or iTXt where Latin-1 does not suffice
         chunks.add_itxt("XML:com.adobe.xmp", xmp)
         return encode(pixels, output_format, pnginfo=chunks)
-    exif = Image.Exif()
-    exif[ExifTags.Base.Software] = provenance.software
-    comment = _UNICODE_PREFIX + text.encode("utf-16-be")
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
-    return encode(pixels, output_format, exif=exif.tobytes(), xmp=xmp)
+    return encode(pixels, output_format, exif=_exif(text), xmp=xmp)
 
 
 def read_provenance(data: bytes) -> Provenance | None:
@@ -154,6 +151,20 @@ def read_provenance(data: bytes) -> Provenance | None:
         return None
     known: dict[str, Any] = {item.name: facts.get(item.name) for item in fields(Provenance)}
     return Provenance(**known) if _has_right_types(known) else None
+
+
+def _exif(comment: str) -> bytes:
+    """Return an EXIF block that holds a UserComment alone.
+
+    Pillow would write the comment as numbers of one byte; common readers then find none.
+    """
+    data = _UNICODE_PREFIX + comment.encode("utf-16-be")
+    # Two directories of one entry each (EXIF 2.3, section 4.6.2): count, tag, type, number of
+    # values, value or where it stands, and that no directory follows.
+    first = struct.pack(">HHHIII", 1, ExifTags.IFD.Exif, TiffTags.LONG, 1, 26, 0)
+    tag = ExifTags.Base.UserComment
+    second = struct.pack(">HHHIII", 1, tag, TiffTags.UNDEFINED, len(data), 44, 0)
+    return b"Exif\0\0MM\0*\0\0\0\x08" + first + second + data
 
 
 def _shown(value: object) -> str:

@@ -17,8 +17,8 @@ NAMESPACE = "urn:twinset:provenance:1#"
 MAX_PACKET_BYTES = 65_504
 """What a JPEG segment holds; the same for all formats, so that none fits where another does not."""
 
-_OPEN, _CLOSE = b"<twinset:facts>", b"</twinset:facts>"
-# Not written here, but by editors that write the packet anew.
+# As it is written here, and as editors may write the packet anew.
+_FORMS = ((b"<twinset:facts>", b"</twinset:facts>"), (b' twinset:facts="', b'"'))
 _ALSO_UNESCAPED = {"&quot;": '"', "&apos;": "'", "&#39;": "'"}
 # The first and last line let readers find the packet without knowing the file's format.
 _TEMPLATE = """\
@@ -68,14 +68,13 @@ def read_facts(data: bytes) -> str | None:
     """Return the facts in a file, unescaped; None where there are none that could be ours.
 
     The bytes are searched as they are, whatever their format: no picture is opened and nothing
-    decompressed, so no file can make this raise or take memory. The last element counts, because
-    the packet stands behind all that a prompt can write into the file.
+    decompressed, so no file can make this raise or take memory. The last place counts, because the
+    packet stands behind all that a prompt can write into the file.
     """
-    opened = data.rfind(_OPEN)
-    if opened < 0:
-        return None
-    start = opened + len(_OPEN)
-    end = data.find(_CLOSE, start, start + MAX_PACKET_BYTES)
-    if end < 0 or not data[start:end].isascii():
-        return None
-    return unescape(data[start:end].decode("ascii"), _ALSO_UNESCAPED)
+    for opening, closing in _FORMS:
+        found = data.rfind(opening)
+        start = found + len(opening)
+        end = data.find(closing, start, start + MAX_PACKET_BYTES)
+        if found >= 0 and end >= 0 and data[start:end].isascii():
+            return unescape(data[start:end].decode("ascii"), _ALSO_UNESCAPED)
+    return None

@@ -50,7 +50,10 @@ async def edits(request: Request, service: ServiceParameter) -> Response:
         asked, is_streamed = openai.read_edit(body, models)
         job = await service.prepare(asked, place)
         if is_streamed:
-            events = happenings(service.pairing, job, openai.edit_events, lambda _: iter(()))
+            ping_s = service.settings.ingress.event_ping_s
+            events = happenings(
+                service.pairing, job, openai.edit_events, lambda _: iter(()), ping_s
+            )
             return EventStreamResponse(encoded(events, DONE), place.hand_over())
         made = await _one_set(service, job, place)
         return await asyncio.to_thread(lambda: json_response(openai.images_answer(job, made)))

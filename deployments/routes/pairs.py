@@ -64,7 +64,9 @@ async def pairs(request: Request, service: ServiceParameter) -> Response:
         asked = _pairs(await _body(request, service))
         job = await service.prepare(asked, place)
         if media_type == EVENT_STREAM:
-            events = encoded(pair_events(service.pairing, job))
+            events = encoded(
+                pair_events(service.pairing, job, service.settings.ingress.event_ping_s)
+            )
             return EventStreamResponse(events, place.hand_over())
         outcomes = await service.make(job, place)
         return await asyncio.to_thread(ANSWERS[media_type], job, outcomes)

@@ -1,29 +1,38 @@
-/** What is shown, as one zip file: images that are there, and a manifest of all. */
+/** What is shown as one zip file, laid out like the service's own: images and a manifest. */
 
 import { element } from "./elements.js";
 import { fileName } from "./images.js";
 import { zip } from "./zip.js";
 
-/**
- * Put images and a manifest together.
- * @param {{folder: string, facts: Object, cells: import("./images.js").Cell[]}[]} groups
- * @param {Object<string, unknown>} manifest what stands above the images' list
- * @param {number} created seconds since 1970
- * @returns {Promise<Blob>}
- */
-export async function archive(groups, manifest, created) {
-  const files = [];
-  const images = [];
-  for (const { folder, facts, cells } of groups) {
-    for (const cell of cells) {
-      const file = cell.blob ? `${folder}/${fileName(cell)}` : null;
-      images.push({ ...facts, role: cell.role, index: cell.index, seed: cell.seed, status: cell.status, file });
-      if (file) files.push({ name: file, bytes: new Uint8Array(await cell.blob.arrayBuffer()) });
-    }
+/** Collects images; the manifest names each one's file in place of its content, as the service's does. */
+export class Archive {
+  #files = [];
+
+  /**
+   * Add an image, if it is there.
+   * @param {string} folder
+   * @param {import("./images.js").Cell} cell
+   * @returns {{status: string, format: string|null, file?: string}} its place in the manifest
+   */
+  add(folder, cell) {
+    const { status, format, blob } = cell;
+    if (!blob) return { status, format };
+    const file = `${folder}/${fileName(cell)}`;
+    this.#files.push({ name: file, blob });
+    return { status, format, file };
   }
-  const text = `${JSON.stringify({ ...manifest, images }, null, 2)}\n`;
-  files.push({ name: "manifest.json", bytes: new TextEncoder().encode(text) });
-  return zip(files, new Date(created * 1000));
+
+  /**
+   * Close the archive with its manifest.
+   * @param {Object<string, unknown>} manifest
+   * @returns {Promise<Blob>}
+   */
+  async finish(manifest) {
+    const text = `${JSON.stringify(manifest, null, 2)}\n`;
+    const all = [...this.#files, { name: "manifest.json", blob: new Blob([text]) }];
+    const read = all.map(async ({ name, blob }) => ({ name, bytes: new Uint8Array(await blob.arrayBuffer()) }));
+    return zip(await Promise.all(read));
+  }
 }
 
 /**

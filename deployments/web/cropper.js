@@ -41,6 +41,7 @@ export class Cropper {
   begin(size, smallest) {
     this.#size = size;
     this.#smallest = smallest;
+    this.#frame.style.setProperty("--ratio", String(size.width / size.height));
     this.#crop = centred(size);
     this.#draw();
   }

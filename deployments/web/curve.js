@@ -2,7 +2,7 @@
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 168;
-const TOP = 14;
+const TOP = 20;
 const BOTTOM = 24;
 /** Half a slider's thumb: the curve's points stand over the places of the thumb. */
 const SIDE = 9;
@@ -27,6 +27,8 @@ export function drawCurve(holder, sets, selected) {
   const svg = node("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img" });
   svg.setAttribute("aria-label", description(sets));
   svg.append(node("line", { class: "base", x1: 0, x2: width, y1: y(0), y2: y(0) }));
+  svg.append(node("line", { class: "top", x1: 0, x2: width, y1: y(most), y2: y(most) }));
+  svg.append(label({ class: "tick", x: 0, y: y(most) - 4 }, most.toFixed(2)));
   svg.append(node("line", { class: "marker", x1: x(selected), x2: x(selected), y1: TOP - 8, y2: y(0) }));
   sets.forEach((set, index) => svg.append(tick(set, x(index), index === selected)));
   for (const line of LINES) svg.append(...drawLine(line, sets, selected, x, y));
@@ -42,8 +44,13 @@ function drawLine({ name }, sets, selected, x, y) {
 }
 
 function tick(set, x, isSelected) {
-  const text = node("text", { class: isSelected ? "tick selected" : "tick", x, y: HEIGHT - 6, "text-anchor": "middle" });
-  text.textContent = String(set.diversity_factor);
+  const className = isSelected ? "tick selected" : "tick";
+  return label({ class: className, x, y: HEIGHT - 6, "text-anchor": "middle" }, String(set.diversity_factor));
+}
+
+function label(attributes, words) {
+  const text = node("text", attributes);
+  text.textContent = words;
   return text;
 }
 

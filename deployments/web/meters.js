@@ -6,7 +6,7 @@ import { ROLES, ROLE_TITLES } from "./run.js";
 /** One bar per model, one line of words for all. */
 export class Meters {
   #holder = byId("meters");
-  #status = byId("status");
+  #status = byId("pairs-status");
   #bars = {};
   #spoken = "";
 

@@ -21,7 +21,8 @@ const ROWS = [
  */
 export function numbersTable(columns) {
   const head = element("tr", {}, element("td"), ...columns.map(({ title }) => element("th", { scope: "col" }, title)));
-  const rows = ROWS.map(([title, hint, read]) => {
+  const told = ROWS.filter(([, , read]) => columns.some(({ set }) => read(set) !== "–"));
+  const rows = told.map(([title, hint, read]) => {
     const name = element("th", { scope: "row" }, title);
     if (hint) name.append(element("small", {}, hint));
     return element("tr", {}, name, ...columns.map(({ set }) => element("td", {}, read(set))));

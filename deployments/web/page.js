@@ -20,9 +20,8 @@ const service = new Service();
 const picture = new Picture();
 const form = new Form();
 const enlarger = new Enlarger();
-const meters = new Meters();
 const tabs = new Tabs(["pairs", "sweep"]);
-const pairs = new PairsView(enlarger, meters);
+const pairs = new PairsView(enlarger, new Meters());
 const sweeps = new SweepView(enlarger);
 let aborter = null;
 
@@ -58,10 +57,8 @@ function sweep() {
   const fields = [["n", String(SWEEP_IMAGES)], ["crop", picture.crop], ["output_format", byId("output_format").value]];
   if (seed !== "") fields.push(["seed", String(seed)]);
   return work(async (signal) => {
-    meters.say("Sweeping: ten images at each diversity factor.");
-    const answer = await service.sweep(multipart(picture.file, fields), signal);
-    sweeps.show(answer, sent(), Number(byId("diversity_factor").value));
-    meters.say(`Swept ${answer.sets.length} diversity factors.`);
+    const answer = service.sweep(multipart(picture.file, fields), signal);
+    await sweeps.follow(answer, sent(), Number(byId("diversity_factor").value));
   });
 }
 
@@ -102,9 +99,8 @@ function showBusy(busy) {
 
 /** Put a failure into words, at the thing at fault where it is known. */
 function explain(failure) {
-  if (failure instanceof DOMException && failure.name === "AbortError") return meters.say("Stopped.");
+  if (failure instanceof DOMException && failure.name === "AbortError") return; // asked for; the view says so
   if (!(failure instanceof ServiceError)) throw failure; // a mistake of ours: into the console with it
-  meters.say("");
   if (failure.status === 401) byId("key-field").hidden = false;
   if (["image", "crop"].includes(failure.param)) {
     picture.complain(failure.message);

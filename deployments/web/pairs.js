@@ -1,7 +1,7 @@
 /** A run on the page: followed while it is made, then kept, enlarged, counted. */
 
 import { showActions } from "./actions.js";
-import { archive, save } from "./archive.js";
+import { Archive, save } from "./archive.js";
 import { byId } from "./elements.js";
 import { numbersTable } from "./numbers.js";
 import { PairSheet } from "./sheet.js";
@@ -55,6 +55,7 @@ export class PairsView {
       this.#meters.say(summary(run));
     } catch (failure) {
       if (failure.name === "AbortError") end = "stopped";
+      this.#meters.say(remains(run, end));
       throw failure;
     } finally {
       this.#finish(run, end, sent);
@@ -100,8 +101,12 @@ export class PairsView {
 
   async #download(run) {
     const { id, created, parameters, input } = run.started;
-    const groups = ROLES.map((role) => ({ folder: role, facts: {}, cells: run.cells(role) }));
-    const file = await archive(groups, { id, created, parameters, input, sets: run.sets }, created);
+    const archive = new Archive();
+    const pairs = run.seeds.map((seed, index) => {
+      const images = ROLES.map((role) => [role, archive.add(role, run.cells(role)[index])]);
+      return { index, seed, ...Object.fromEntries(images) };
+    });
+    const file = await archive.finish({ id, created, parameters, input, pairs, sets: run.sets });
     save(file, `twinset-${id.slice(0, 8)}.zip`);
   }
 }
@@ -113,8 +118,18 @@ function pairItem(run, index) {
   return { title: `Pair ${index + 1} of ${run.count}, seed ${run.seeds[index]}`, pictures };
 }
 
+function countThere(run) {
+  return run.all.filter((cell) => cell.status === "ok").length;
+}
+
+function remains(run, end) {
+  const words = end === "stopped" ? "Stopped" : "Not finished";
+  const there = countThere(run);
+  return there ? `${words}: ${there} of ${run.all.length} images are there.` : `${words} before the first image.`;
+}
+
 function summary(run) {
-  const there = run.all.filter((cell) => cell.status === "ok").length;
+  const there = countThere(run);
   const pairs = `${run.count} pair${run.count === 1 ? "" : "s"}`;
   if (there === run.all.length) return `${pairs} made, seeds ${run.seeds[0]} to ${run.seeds.at(-1)}.`;
   return `${pairs}: ${there} of ${run.all.length} images are there; the others say why.`;

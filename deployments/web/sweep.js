@@ -1,7 +1,7 @@
 /** The sweep: one factor's images at a time under a curve whose axis is the slider. */
 
 import { showActions } from "./actions.js";
-import { archive, save } from "./archive.js";
+import { Archive, save } from "./archive.js";
 import { drawCurve } from "./curve.js";
 import { byId, element } from "./elements.js";
 import { cellOf, release } from "./images.js";
@@ -15,6 +15,7 @@ const LEGEND = [["pairwise_rmse", "diversity"], ["input_rmse", "distance from th
 export class SweepView {
   #slider = byId("factor");
   #list = byId("sweep-images");
+  #status = byId("sweep-status");
   #legend = element("p", { className: "legend" });
   #enlarger;
   #answer = null;
@@ -31,17 +32,28 @@ export class SweepView {
   }
 
   /**
-   * Show an answer in place of the last one.
-   * @param {Object<string, any>} answer
+   * Say that a sweep is under way, then show it in place of the last one.
+   * @param {Promise<Object<string, any>>} coming
    * @param {{fileName: string, crop: string, hasKey: boolean}} sent
    * @param {number} factor to begin with; the nearest one is shown
    */
-  show(answer, sent, factor) {
+  async follow(coming, sent, factor) {
+    this.#status.textContent = "Sweeping: ten images at each diversity factor.";
+    try {
+      const answer = await coming;
+      this.#show(answer, sent, factor);
+      this.#status.textContent = `Swept ${answer.sets.length} diversity factors.`;
+    } catch (failure) {
+      this.#status.textContent = failure.name === "AbortError" ? "Stopped." : "";
+      throw failure;
+    }
+  }
+
+  #show(answer, sent, factor) {
     this.#rows.flat().forEach(release);
     this.#answer = answer;
     this.#rows = answer.sets.map((set) => (set.images ?? []).map((image) => cellOf("vae", image)));
     this.#slider.max = String(answer.sets.length - 1);
-    byId("sweep-empty").hidden = true;
     byId("sweep-view").hidden = false;
     showActions(byId("sweep-actions"), {
       download: () => this.#download(),
@@ -94,11 +106,14 @@ export class SweepView {
 
   async #download() {
     const { id, created, parameters, input, sets } = this.#answer;
-    const groups = sets.map(({ diversity_factor: factor }, index) => ({
-      folder: `vae/factor-${factor}`, facts: { diversity_factor: factor }, cells: this.#rows[index],
-    }));
-    const facts = sets.map((set) => ({ ...set, images: undefined })); // JSON leaves undefined out
-    const file = await archive(groups, { id, created, parameters, input, sets: facts }, created);
+    const archive = new Archive();
+    const shown = sets.map((set, place) => {
+      const folder = `vae/factor-${set.diversity_factor}`;
+      const images = this.#rows[place].map((cell) => (
+        { index: cell.index, seed: cell.seed, ...archive.add(folder, cell) }));
+      return { ...set, images };
+    });
+    const file = await archive.finish({ id, created, parameters, input, sets: shown });
     save(file, `twinset-sweep-${id.slice(0, 8)}.zip`);
   }
 }

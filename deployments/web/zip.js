@@ -2,6 +2,8 @@
 
 const UTF8_NAMES = 0x0800;
 const VERSION = 20;
+/** 1980-01-01, zip's earliest date: the files hold no time. */
+const EARLIEST = (1 << 5) | 1;
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
@@ -23,16 +25,15 @@ export function crc32(bytes) {
 /**
  * Put files into one zip; images are compressed already, so nothing is compressed again.
  * @param {{name: string, bytes: Uint8Array}[]} files
- * @param {Date} time of all entries
  * @returns {Blob}
  */
-export function zip(files, time) {
+export function zip(files) {
   const parts = [];
   const directory = [];
   let offset = 0;
   for (const { name, bytes } of files) {
     const nameBytes = new TextEncoder().encode(name);
-    const facts = entryFacts(nameBytes, bytes, time);
+    const facts = entryFacts(nameBytes, bytes);
     const head = record(0x04034b50, [[VERSION, 2], ...facts]);
     directory.push(centralRecord(facts, offset), nameBytes);
     parts.push(head, nameBytes, bytes);
@@ -44,10 +45,10 @@ export function zip(files, time) {
 }
 
 /** The fields that an entry's local header and the directory have in common, with their widths. */
-function entryFacts(nameBytes, bytes, time) {
+function entryFacts(nameBytes, bytes) {
   const size = bytes.length;
   return [
-    [UTF8_NAMES, 2], [0, 2], [dosTime(time), 2], [dosDate(time), 2],
+    [UTF8_NAMES, 2], [0, 2], [0, 2], [EARLIEST, 2],
     [crc32(bytes), 4], [size, 4], [size, 4], [nameBytes.length, 2], [0, 2],
   ];
 }
@@ -68,6 +69,3 @@ function record(signature, fields) {
   }
   return new Uint8Array(view.buffer);
 }
-
-const dosTime = (time) => (time.getHours() << 11) | (time.getMinutes() << 5) | (time.getSeconds() >> 1);
-const dosDate = (time) => ((time.getFullYear() - 1980) << 9) | ((time.getMonth() + 1) << 5) | time.getDate();

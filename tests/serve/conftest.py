@@ -1,5 +1,6 @@
 """Real services on real ports: a real Ray, started as a user starts it."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import IO, Any
 
 import httpx
 import pytest
+import yaml
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,3 +102,27 @@ def running_replicas(client: httpx.Client) -> dict[str, int]:
     """Return the number of running replicas of each role, as `/v1/models` says."""
     cards = client.get("/v1/models").json()["data"]
     return {card["role"]: card["replicas"]["running"] for card in cards}
+
+
+def changed_config(directory: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Write a variant of one of our configs; `change` edits its application in place."""
+    config = yaml.safe_load((ROOT / "configs" / name).read_text())
+    change(config["applications"][0])
+    path = directory / f"changed-{name}"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def read_events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the events of a stream as the standard has them; a ping is ("", {})."""
+    name, data = "", ""
+    for line in lines:
+        if line.startswith(":"):
+            yield "", {}
+        elif line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            data += line.removeprefix("data: ")
+        elif not line and data:
+            yield name, json.loads(data) if data != "[DONE]" else {}
+            name, data = "", ""

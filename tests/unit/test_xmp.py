@@ -51,10 +51,12 @@ def test_an_xml_parser_and_our_reader_find_the_same_facts(facts: str) -> None:
     assert properties["{http://ns.adobe.com/xap/1.0/}CreatorTool"] == "Twinset 1 & more"
 
 
-def test_facts_are_found_when_an_editor_has_escaped_them_in_its_own_way() -> None:
-    assert read_facts(b"<twinset:facts>{&quot;a&quot;: &#39;&amp;quot;</twinset:facts>") == (
-        '{"a": \'&quot;'
-    )
+@pytest.mark.parametrize("opened_closed", [(OPENED, CLOSED), ('<a twinset:facts="', '"/>')])
+def test_facts_are_found_when_an_editor_has_written_the_packet_anew(
+    opened_closed: tuple[str, str],
+) -> None:
+    escaped = "{&quot;a&quot;: &#39;&amp;quot;&lt;&gt;&apos;"
+    assert read_facts(escaped.join(opened_closed).encode()) == "{\"a\": '&quot;<>'"
 
 
 def test_a_packet_that_no_jpeg_could_hold_is_refused() -> None:
@@ -76,8 +78,12 @@ def test_a_packet_that_no_jpeg_could_hold_is_refused() -> None:
         b"<twinset:facts>" + b"x" * MAX_PACKET_BYTES + b"</twinset:facts>",
         "<twinset:facts>é</twinset:facts>".encode(),
         b"<twinset:facts>\xff\xfe</twinset:facts>",
+        b'<a twinset:facts="{}',
+        b'<a twinset:facts="' + b"x" * MAX_PACKET_BYTES + b'"',
+        b'"<a twinset:facts=',
+        b'a picture of somebody else that "quotes"',
     ],
-    ids=range(7),
+    ids=range(11),
 )
 def test_what_is_cut_off_too_long_or_not_ascii_is_not_ours(data: bytes) -> None:
     assert read_facts(data) is None
@@ -90,7 +96,7 @@ def test_references_that_would_be_costly_are_left_as_they_stand() -> None:
 
 @pytest.mark.parametrize("filling", [b"<twinset:facts>", b"</twinset:facts", b"\0"], ids=range(3))
 def test_a_large_file_costs_no_memory(filling: bytes) -> None:
-    hostile = b"<twinset:facts>" + filling * 2_000_000
+    hostile = b'<twinset:facts> twinset:facts="' + filling * 2_000_000
     tracemalloc.start()
     assert read_facts(hostile) is None
     peak_bytes = tracemalloc.get_traced_memory()[1]
@@ -100,7 +106,17 @@ def test_a_large_file_costs_no_memory(filling: bytes) -> None:
 
 def test_any_bytes_give_an_answer() -> None:
     rng = random.Random(0)
-    parts = [b"<twinset:facts>", b"</twinset:facts>", b"&amp;", b"&#9", b"{", b"\0", b"\xff"]
+    parts = [
+        b"<twinset:facts>",
+        b"</twinset:facts>",
+        b' twinset:facts="',
+        b'"',
+        b"&amp;",
+        b"&#9",
+        b"{",
+        b"\0",
+        b"\xff",
+    ]
     for _ in range(2000):
         facts = read_facts(b"".join(rng.choices(parts, k=8)))
         assert facts is None or facts.isascii()
