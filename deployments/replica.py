@@ -135,7 +135,8 @@ class ModelReplica:
             model=info.id,
             revision=info.revision,
             seed=seed,
-            parameters=vars(job.parameters),
+            # All seeds: floating point rounds a little differently in a batch of another size.
+            parameters={**vars(job.parameters), "seeds": list(job.seeds)},
             input={
                 "sha256": job.picture.sha256,
                 "width": job.picture.width_px,

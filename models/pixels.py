@@ -115,6 +115,15 @@ def read_square(data: bytes, limits: PictureLimits, crop: Crop | None = None) ->
     )
 
 
+def has_picture_header(data: bytes) -> bool:
+    """Say whether data begins as a JPEG, PNG or WebP file; no pixel is decoded."""
+    try:
+        Image.open(BytesIO(data), formats=INPUT_FORMATS).close()
+    except Exception:  # whatever a broken header makes Pillow raise
+        return False
+    return True
+
+
 def resize(pixels: RGBPixels, side_px: int, resample: Image.Resampling) -> RGBPixels:
     """Resize (S, S, 3) uint8 to (side_px, side_px, 3) uint8 with Pillow's antialiased filters."""
     if pixels.shape[:2] == (side_px, side_px):

@@ -86,9 +86,8 @@ class Provenance:
             lines.append(f"Negative prompt: {self.parameters['negative_prompt']}")
         settings = self._settings(f"{width_px}x{height_px}")
         lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings.items()))
-        text = "\n".join(line for line in lines if line)
-        # No format can hold half a surrogate pair, and for many readers the text ends at a NUL.
-        return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+        # For many readers the text ends at a NUL.
+        return "\n".join(line for line in lines if line).replace("\0", "")
 
     def _settings(self, size: str) -> dict[str, str]:
         values: dict[str, Any] = {
@@ -115,7 +114,7 @@ def encode_with_provenance(
 
     Raises:
         ValueError: the facts do not fit into a file (prompts of 2000 characters each do), or hold
-            a number that is infinite or not a number.
+            half a surrogate pair, or a number that is infinite or not a number.
     """
     height_px, width_px = pixels.shape[:2]
     text = provenance.as_text(width_px, height_px)
@@ -145,6 +144,7 @@ def read_provenance(data: bytes) -> Provenance | None:
         return None
     try:
         facts = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        json.dumps(facts, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         return None
     if not isinstance(facts, dict):

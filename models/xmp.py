@@ -18,7 +18,7 @@ MAX_PACKET_BYTES = 65_504
 """What a JPEG segment holds; the same for all formats, so that none fits where another does not."""
 
 # As it is written here, and as editors may write the packet anew.
-_FORMS = ((b"<twinset:facts>", b"</twinset:facts>"), (b' twinset:facts="', b'"'))
+_FORMS = ((b"<twinset:facts>", b"</twinset:facts>"), (b'twinset:facts="', b'"'))
 _ALSO_UNESCAPED = {"&quot;": '"', "&apos;": "'", "&#39;": "'"}
 # The first and last line let readers find the packet without knowing the file's format.
 _TEMPLATE = """\

@@ -120,7 +120,7 @@ def read_edit(body: Body, models: Mapping[Role, ModelInfo]) -> tuple[Asked, bool
     role = _role(fields.model, models, "stable_diffusion")
     if role == "vae":
         raise InvalidRequestError(
-            "a VAE follows no prompt: use stable-diffusion-v1-5, or /v1/images/variations",
+            "model: a VAE follows no prompt, use stable-diffusion-v1-5, or /v1/images/variations",
             param="model",
         )
     return _asked(fields, picture, role), fields.stream

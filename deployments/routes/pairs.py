@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Depends, Request
-from PIL import Image
 from starlette.responses import Response
 
 from deployments.accept import negotiate
@@ -25,6 +24,7 @@ from deployments.schemas.requests import (
 from deployments.service import Asked, Service
 from deployments.sheet import contact_sheet
 from models.interfaces import Role
+from models.pixels import has_picture_header
 from models.provenance import read_provenance
 
 Answer = Callable[[PairJob, Mapping[Role, Outcome]], Response]
@@ -108,14 +108,13 @@ async def inspect(request: Request, service: ServiceParameter) -> InspectRespons
     body = await _body(request, service)
     picture = body.picture()
     body.checked(InspectRequest)
-    try:
-        provenance = await asyncio.get_running_loop().run_in_executor(
-            service.decoders, read_provenance, picture
-        )
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    provenance, is_picture = await asyncio.get_running_loop().run_in_executor(
+        service.decoders, lambda: (read_provenance(picture), has_picture_header(picture))
+    )
+    if not is_picture:
         raise InvalidRequestError(
             "the picture cannot be opened: send a PNG, WebP or JPEG file", param="image"
-        ) from error
+        )
     if provenance is None:
         raise InvalidRequestError(
             "the picture says nothing of Twinset: it was made by something else, or its metadata "

@@ -53,8 +53,8 @@ def body_of(
         picture: name of the field that holds the picture; None when `model` has it.
         extra: further properties.
     """
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
+    whole = model.model_json_schema()
+    schema = _inlined(whole, whole.pop("$defs", {}))
     contents = {}
     for media_type in media_types or ("multipart/form-data", "application/json"):
         properties = {**schema.get("properties", {}), **(extra or {})}
@@ -66,6 +66,17 @@ def body_of(
             "schema": {**schema, "properties": properties, "required": required}
         }
     return {"requestBody": {"required": True, "content": contents}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    # FastAPI collects the definitions of answers only; these stand where they are used.
+    if isinstance(schema, list):
+        return [_inlined(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    inlined = {key: _inlined(value, definitions) for key, value in schema.items() if key != "$ref"}
+    return {**_inlined(definitions[name], definitions), **inlined} if name else inlined
 
 
 def _picture(media_type: str) -> dict[str, Any]:

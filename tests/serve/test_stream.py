@@ -1,4 +1,4 @@
-"""The event stream: each image as soon as it exists, one end, and work that stops with its caller."""
+"""The event stream: images as soon as they exist, one end, work that stops with its caller."""
 
 import time
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 from models import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("models", "deployments", "loadtests", "scripts")
+PACKAGES = ("models", "deployments", "loadtests", "scripts", "benchmarks")
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 LIGHT = [
     "deployments.app",
@@ -24,6 +24,7 @@ LIGHT = [
     "models.seeds",
     "models.set_metrics",
     "models.simulated",
+    "models.xmp",
 ]
 
 

@@ -1,0 +1,129 @@
+"""Callers without a key, with a wrong one, with one of several; keys that come and go."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from scripts.api_key import add_key
+from tests.serve.conftest import changed_config, post_pairs, serving
+
+PROTECTED = [
+    ("GET", "/v1/models"),
+    ("POST", "/v1/pairs"),
+    ("POST", "/v1/sweep"),
+    ("POST", "/v1/inspect"),
+    ("POST", "/v1/images/edits"),
+    ("POST", "/v1/images/variations"),
+    ("POST", "/sdapi/v1/img2img"),
+    ("POST", "/hf/image-to-image"),
+]
+OPEN = ["/livez", "/readyz", "/", "/docs", "/openapi.json"]
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, list[str]]]:
+    """Return the URL of a simulated service, its file of keys, and two keys in it."""
+    directory = tmp_path_factory.mktemp("keys")
+    file = directory / "api-keys"
+    keys = [add_key(file, "alice"), add_key(file, "bob")]
+
+    def change(application: dict[str, Any]) -> None:
+        application["args"]["api_keys_file"] = str(file)
+
+    with serving(changed_config(directory, "simulated.yaml", change), num_gpus=1) as client:
+        yield str(client.base_url), file, keys
+
+
+def _client(url: str, key: str | None) -> httpx.Client:
+    headers = {} if key is None else {"authorization": key}
+    return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False)
+
+
+def test_the_file_holds_no_key(keyed: tuple[str, Path, list[str]]) -> None:
+    _, file, keys = keyed
+    assert file.stat().st_mode & 0o077 == 0
+    for key in keys:
+        assert len(key) > 40
+        assert key not in file.read_text()
+        assert key.removeprefix("twinset-") not in file.read_text()
+
+
+@pytest.mark.parametrize(("method", "route"), PROTECTED)
+def test_no_route_serves_a_stranger(
+    keyed: tuple[str, Path, list[str]], method: str, route: str
+) -> None:
+    url, _, keys = keyed
+    wrong = [None, "Bearer nonsense", f"Bearer {keys[0][:-1]}", keys[0], f"Basic {keys[0]}", ""]
+    for key in wrong:
+        with _client(url, key) as client:
+            response = client.request(method, route)
+            assert response.status_code == 401, (route, key)
+            assert response.headers["www-authenticate"] == "Bearer"
+            assert response.json()["error"]["code"] == "invalid_api_key"
+            assert "nonsense" not in response.text
+    for key in keys:
+        with _client(url, f"Bearer {key}") as client:
+            assert client.request(method, route).status_code != 401
+
+
+def test_what_shows_nothing_private_is_open(keyed: tuple[str, Path, list[str]]) -> None:
+    with _client(keyed[0], None) as client:
+        for route in OPEN:
+            assert client.get(route).status_code == 200, route
+
+
+def test_a_stranger_is_told_before_the_picture_is_read(
+    keyed: tuple[str, Path, list[str]], face: bytes
+) -> None:
+    with _client(keyed[0], None) as client:
+        assert post_pairs(client, bytes(25_000_000)).status_code == 401
+        assert post_pairs(client, face).status_code == 401
+
+
+def test_a_key_is_revoked_and_added_without_a_restart(
+    keyed: tuple[str, Path, list[str]], face: bytes
+) -> None:
+    url, file, keys = keyed
+    before = file.read_text()
+    try:
+        new = add_key(file, "carol")
+        with _client(url, f"Bearer {new}") as client:
+            assert post_pairs(client, face, n=1).status_code == 200
+        file.write_text("\n".join(before.splitlines()[1:]) + "\n")
+        with _client(url, f"Bearer {keys[0]}") as client:
+            assert post_pairs(client, face, n=1).status_code == 401
+        with _client(url, f"Bearer {keys[1]}") as client:
+            assert post_pairs(client, face, n=1).status_code == 200
+        file.write_text("what is this\n")  # a broken file locks nobody out and lets nobody in
+        with _client(url, f"Bearer {keys[1]}") as client:
+            assert post_pairs(client, face, n=1).status_code == 200
+        with _client(url, f"Bearer {keys[0]}") as client:
+            assert post_pairs(client, face, n=1).status_code == 401
+    finally:
+        file.write_text(before)
+
+
+def test_openai_raises_for_a_wrong_key(keyed: tuple[str, Path, list[str]], face: bytes) -> None:
+    url, _, keys = keyed
+    stranger = openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
+    with pytest.raises(openai.AuthenticationError) as caught:
+        stranger.images.edit(image=face, prompt="x")
+    assert caught.value.code == "invalid_api_key"
+    alice = openai.OpenAI(base_url=f"{url}/v1", api_key=keys[0], max_retries=0)
+    answer = alice.images.edit(image=face, prompt="x")
+    assert answer.data is not None
+
+
+def test_a_service_without_its_file_of_keys_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+
+    def change(application: dict[str, Any]) -> None:
+        application["args"]["api_keys_file"] = str(tmp_path / "empty")
+
+    config = changed_config(tmp_path, "simulated.yaml", change)
+    with pytest.raises(RuntimeError, match="holds no key"), serving(config, num_gpus=1):
+        pass
