@@ -6,14 +6,18 @@ CONFIG := configs/demo.yaml
 NUM_GPUS := 0
 FACE :=
 HOST :=
+NAME :=
+KEYS := api-keys
+REPORT :=
 LOADTEST :=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve stop loadtest demo-weights test test-full check format lock clean
+.PHONY: help setup setup-dev demo serve stop report api-key loadtest bench-codecs demo-weights \
+	test test-full test-browser check format lock clean
 
 help:  ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Make .venv with what serving needs (PYTHON=python3.12 chooses the interpreter)
 	@$(PYTHON) scripts/setup.py
@@ -30,6 +34,12 @@ serve: setup  ## Serve in the foreground until Ctrl-C (PORT=8000 CONFIG=configs/
 stop: setup  ## Stop the services of this checkout, running or left behind
 	@$(RUN) -m scripts.stop
 
+report: setup-dev  ## The seed report as a page with figures in out/report (FACE=path.jpg CONFIG=...)
+	@$(RUN) -m scripts.report --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(FACE),--face "$(FACE)") $(REPORT)
+
+api-key: setup  ## Make an API key (NAME=alice KEYS=api-keys); only its digest is stored
+	@$(RUN) -m scripts.api_key $(if $(NAME),"$(NAME)",--help) --file "$(KEYS)"
+
 loadtest: setup-dev  ## A minute of checked load (HOST=http://... for a service that runs already)
 	@$(RUN) -m scripts.loadtest --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(HOST),--host "$(HOST)") $(if $(LOADTEST),-- $(LOADTEST))
 
@@ -37,11 +47,18 @@ demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMO
 	@OMP_WAIT_POLICY=passive $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
 
 test: setup-dev  ## The tests that need only pip packages and two cores
-	@$(RUN) -m pytest -m "not slow" $(TESTS)
-	@echo "Not run here: the smoke run of the training (make test-full), lint and types (make check)."
+	@$(RUN) -m pytest -m "not slow" --ignore tests/browser $(TESTS)
+	@echo "Not run here: the training's smoke run (make test-full), the page in a browser"
+	@echo "(make test-browser), lint and types (make check)."
 
-test-full: setup-dev  ## All tests, the slow ones too
-	@$(RUN) -m pytest $(TESTS)
+test-full: setup-dev  ## All tests but the browser's, the slow ones too
+	@$(RUN) -m pytest --ignore tests/browser $(TESTS)
+
+test-browser: setup-dev  ## The page in a real browser (needs Debian's chromium and chromium-driver)
+	@$(RUN) -m pytest tests/browser $(TESTS)
+
+bench-codecs: setup-dev  ## What each image format costs, in time and bytes
+	@$(RUN) -m benchmarks.codecs
 
 check: setup-dev  ## Lint, format, types and import arrows
 	@$(RUN) -m ruff check .

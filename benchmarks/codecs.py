@@ -1,4 +1,4 @@
-"""Times image codecs and counts their bytes: which format and level should answers have?
+"""Times image codecs and counts their bytes, to choose the format and level of answers.
 
 Encodes photographs and the demo's rendered face at the sides of both models. Rounds are
 interleaved, so that a slow minute of the machine hurts all codecs alike; a round's figure is the

@@ -34,7 +34,7 @@ class Options:
     num_inference_steps: int | None
     diversity_factor: float | None
     strength: float | None
-    api_key: str | None
+    api_key: str | None = None
 
     def headers(self) -> dict[str, str]:
         """Return what every request carries."""

@@ -30,7 +30,7 @@ def neutral_schema(neutral: Neutral) -> dict[str, Any]:
         name: {
             "description": "Accepted for compatibility, without meaning here",
             "examples": [values[0] if values else None],
-            **({"enum": [*values, None]} if values else {}),
+            **({"enum": [*(one for one in values if one is not None), None]} if values else {}),
         }
         for name, values in neutral.items()
     }

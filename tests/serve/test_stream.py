@@ -175,3 +175,32 @@ def test_one_set_that_fails_is_told_in_band_when_that_is_allowed(
     ]
     assert failed == [(0, "failed"), (1, "failed")]
     wait_for(lambda: post_pairs(logged[0], face, n=1, models="vae").status_code == 200, 5)
+
+
+def test_the_real_model_stops_within_a_step_of_its_caller_leaving(
+    face: bytes, tmp_path: Path
+) -> None:
+    log = tmp_path / "steps.log"
+    log.touch()
+
+    def change(application: dict[str, Any]) -> None:
+        application["args"]["ingress"]["max_admitted_requests"] = 1
+        application["args"]["stable_diffusion"] = {
+            "factory": "tests.broken_models:load_logging_demo_diffusion",
+            "options": {"log": str(log)},
+        }
+
+    with serving(changed_config(tmp_path, "demo.yaml", change)) as client:
+        fields = {"num_inference_steps": "150", "strength": "1.0"}
+        with client.stream(
+            "POST", "/v1/pairs", files={"image": face}, data=fields, headers=STREAM
+        ) as response:
+            for name, data in read_events(response.iter_lines()):
+                if name == "progress" and data["role"] != "vae" and data["step"] == 4:
+                    break
+            at_leaving = _steps(log)
+        time.sleep(3.0)
+        assert at_leaving <= _steps(log) <= at_leaving + 1
+        after = post_pairs(client, face, n=1, num_inference_steps=2, strength=1.0)
+        assert after.status_code == 200
+        assert after.elapsed.total_seconds() < 3

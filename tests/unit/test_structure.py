@@ -34,6 +34,13 @@ def test_what_the_ingress_and_the_simulation_import_never_loads_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_commands_isolate_their_ray_before_they_import_it() -> None:
+    names = [f"scripts.{path.stem}" for path in (ROOT / "scripts").glob("*.py")]
+    imports = "; ".join(f"import {name}" for name in names)
+    code = f"import sys; {imports}; sys.exit(int('ray' in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 def test_the_import_arrows_point_downward() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
