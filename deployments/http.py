@@ -5,7 +5,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from deployments import errors
 from deployments.counting import RequestCounting
@@ -28,7 +27,7 @@ def build_http(service: Service, metrics: IngressMetrics) -> FastAPI:
     http.state.service = service
     for module in (pairs, compatibility, status, pages):
         http.include_router(module.router)
-    http.mount("/web", StaticFiles(directory=pages.WEB), name="web")
+    http.mount("/web", pages.WebFiles(directory=pages.WEB), name="web")
     http.add_exception_handler(errors.TwinsetError, _twinset_error)
     http.add_exception_handler(HTTPException, _http_error)
     http.add_exception_handler(RequestValidationError, _validation_error)

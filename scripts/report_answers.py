@@ -133,7 +133,7 @@ def _ask_all(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
     answers: dict[str, dict[str, Any]] = {}
     seconds: dict[str, float] = {}
-    shape = "{desc:<24} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}"
+    shape = "{desc:<25} {n_fmt}/{total_fmt} |{bar:20}| {elapsed}"
     with tqdm(total=len(questions), bar_format=shape, leave=False, disable=None) as bar:
         for name, (path, fields) in questions.items():
             bar.set_description_str(f"asking for {name}")

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from models.interfaces import RGBPixels
 from models.set_metrics import SetMetrics, descriptor
@@ -50,9 +53,9 @@ def _both(draw: Callable[[Palette], bytes]) -> Drawing:
 
 def input_and_reconstruction(findings: Findings) -> bytes:
     """Draw the input, the VAE's reconstruction and how they differ."""
-    side, gap, head = 260, 14, 34
+    side, gap, foot = 260, 14, 42
     tile = findings.reconstruction.tiles[0]
-    sheet = Sheet(3 * side + 2 * gap, side + head)
+    sheet = Sheet(3 * side + 2 * gap, side + foot)
     shown = [
         ("input", findings.face),
         ("reconstruction, factor 0", tile.pixels),
@@ -61,34 +64,34 @@ def input_and_reconstruction(findings: Findings) -> bytes:
     for index, (words, pixels) in enumerate(shown):
         left = index * (side + gap)
         sheet.picture(pixels, left, 0, side)
-        sheet.text(words, left + side / 2, side + head / 2, _LABEL)
+        sheet.text(words, left + side / 2, side + foot / 2 - 2, _LABEL + 4)
     return sheet.png()
 
 
 def _difference(a: RGBPixels, b: RGBPixels | None) -> RGBPixels | None:
     if b is None:
         return None
-    difference = np.abs(descriptor(a).astype(np.int16) - descriptor(b))
-    brightened: RGBPixels = np.minimum(DIFFERENCE_SCALE * difference, 255).astype(np.uint8)
-    return brightened
+    difference = np.abs(descriptor(a).astype(np.float32) - descriptor(b)).mean(axis=2)
+    brightened = np.minimum(DIFFERENCE_SCALE * difference, 255).astype(np.uint8)
+    return np.stack([brightened] * 3, axis=-1)
 
 
 def set_of_images(shown: ShownSet) -> bytes:
     """Draw a set in rows of five."""
-    side, gap, foot, columns = 184, 10, 34, 5
+    side, gap, foot, columns = 184, 10, 36, 5
     rows = -(-len(shown.tiles) // columns)
     sheet = Sheet(columns * (side + gap) - gap, rows * (side + foot))
     for index, row, column in grid(len(shown.tiles), columns):
         tile = shown.tiles[index]
         left, top = column * (side + gap), row * (side + foot)
         _place(sheet, tile, left, top, side)
-        sheet.text(f"seed {tile.seed}", left + side / 2, top + side + foot / 2 - 3, _LABEL)
+        sheet.text(f"seed {tile.seed}", left + side / 2, top + side + foot / 2 - 3, _LABEL + 2)
     return sheet.png()
 
 
 def pairs(findings: Findings) -> bytes:
     """Draw image i beside image i, two pairs a row: the VAE's at the left of each."""
-    side, gap, head, foot = 224, 40, 34, 32
+    side, gap, head, foot = 224, 40, 40, 40
     columns = 2
     width = columns * 2 * side + (columns - 1) * gap
     count = len(findings.vae.tiles)
@@ -96,12 +99,12 @@ def pairs(findings: Findings) -> bytes:
     for index, row, column in grid(count, columns):
         left, top = column * (2 * side + gap), head + row * (side + foot)
         if row == 0:
-            sheet.text("VAE", left + side / 2, head / 2, _LABEL + 1)
-            sheet.text("Stable Diffusion", left + 1.5 * side, head / 2, _LABEL + 1)
+            sheet.text("VAE", left + side / 2, head / 2, _LABEL + 4)
+            sheet.text("Stable Diffusion", left + 1.5 * side, head / 2, _LABEL + 4)
         one, other = findings.vae.tiles[index], findings.diffusion.tiles[index]
         _place(sheet, one, left, top, side)
         _place(sheet, other, left + side, top, side)
-        sheet.text(f"seed {one.seed}", left + side, top + side + foot / 2 - 2, _LABEL)
+        sheet.text(f"seed {one.seed}", left + side, top + side + foot / 2 - 2, _LABEL + 3)
     return sheet.png()
 
 
@@ -173,20 +176,21 @@ def _sweep_chart(
     figure, axes = chart(palette, 480, 350, (42, 54, 84, 46))
     title(figure, palette, *words)
     axes.grid(axis="y", color=palette.rule, linewidth=1)
+    axes.plot(
+        *zip(*points.items(), strict=True), "-o", color=palette.vae, lw=2.2, ms=5, label="VAE"
+    )
     dotted: dict[str, Any] = {
         "color": palette.diffusion,
         "linewidth": 2,
         "linestyle": (0, (1, 1.5)),
     }
     axes.axhline(level, label="Stable Diffusion", **dotted)
-    axes.plot(
-        *zip(*points.items(), strict=True), "-o", color=palette.vae, lw=2.2, ms=5, label="VAE"
-    )
     axes.plot([factor, factor], [0, chosen], color=palette.vae, linewidth=1)
     served: dict[str, Any] = {"mfc": palette.ground, "mec": palette.vae, "mew": 2.4, "ms": 10}
     name = f"served default, {factor:g}"
     axes.plot([factor], [chosen], "o", label=name, clip_on=False, **served)
     axes.set(xlim=(-0.3, max(points) + 0.3), ylim=(0, _ceiling(findings)), xticks=list(points))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("diversity factor", color=palette.soft, fontsize=12, labelpad=6)
     near: dict[str, Any] = {"textcoords": "offset points", "fontsize": 12.5, "va": "center"}
     axes.annotate(
@@ -194,6 +198,12 @@ def _sweep_chart(
     )
     end = (max(points) + 0.3, level)
     axes.annotate(f"{level:.3f}", end, (6, 0), color=palette.diffusion, **near)
+    _legend(figure, axes, palette)
+    return png(figure)
+
+
+def _legend(figure: Figure, axes: Axes, palette: Palette) -> None:
+    """Write the legend in one line between the title and the axes."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(4 / 480, 1 - 78 / 350),
@@ -207,7 +217,6 @@ def _sweep_chart(
         labelcolor=palette.ink,
         fontsize=12,
     )
-    return png(figure)
 
 
 def _ceiling(findings: Findings) -> float:
@@ -246,6 +255,7 @@ def sharpness_chart(findings: Findings, palette: Palette) -> bytes:
         axes.annotate(sharp(mean), (1, row), (10, 0), **place, **number)
     axes.set(ylim=(len(rows) - 0.5, -0.6), yticks=range(len(rows)))
     axes.set_xlim(0, 1.06 * max(max([mean, *values]) for _, values, mean, _ in rows) or 1.0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_yticklabels([name for name, *_ in rows], color=palette.ink, fontsize=13, ha="left")
     axes.tick_params(axis="y", pad=162)
     return png(figure)

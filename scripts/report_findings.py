@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from models.interfaces import RGBPixels
-from models.pixels import Crop, PictureLimits, read_square
+from models.pixels import Crop, PictureLimits, SquarePicture, read_square
 from models.provenance import read_provenance
 from models.set_metrics import SetMetrics, descriptor, laplacian_variance
 from scripts.report_answers import Answers, ReportError
@@ -153,33 +153,12 @@ def read_findings(answers: Answers, picture: bytes) -> Findings:
 
 
 def _read(answers: Answers, picture: bytes) -> Findings:
-    pairs, limits = answers.pairs, answers.models["limits"]
-    names = ("max_bytes", "min_side_px", "max_side_px", "max_pixels", "max_aspect")
-    crop = Crop(**pairs["input"]["crop"])
-    face = read_square(picture, PictureLimits(**{name: limits[name] for name in names}), crop)
-    reconstruction, vae, diffusion = (
-        _paired_set(answer, role)
-        for answer, role in (
-            (answers.reconstruction, "vae"),
-            (pairs, "vae"),
-            (pairs, "stable_diffusion"),
-        )
-    )
+    pairs = answers.pairs
+    face = _face(answers, picture)
+    reconstruction = _paired_set(answers.reconstruction, "vae")
+    vae, diffusion = _paired_set(pairs, "vae"), _paired_set(pairs, "stable_diffusion")
     sweep = {float(one["diversity_factor"]): _sweep_set(one) for one in answers.sweep["sets"]}
     sweep = dict(sorted(sweep.items()))
-    numbers = Numbers(
-        n=len(vae.tiles),
-        input_sharpness=sharpness(face.pixels),
-        reconstruction=reconstruction.metrics,
-        vae=vae.metrics,
-        diffusion=diffusion.metrics,
-        chosen_factor=float(pairs["parameters"]["diversity_factor"]),
-        sweep={factor: one.metrics for factor, one in sweep.items()},
-        vae_s=vae.model_s,
-        diffusion_s=diffusion.model_s,
-        unet_calls=int(diffusion.facts["unet_calls"]),
-        simulated=any(bool(one["simulated"]) for one in pairs["sets"].values()),
-    )
     return Findings(
         face=face.pixels,
         input_facts=pairs["input"],
@@ -190,8 +169,27 @@ def _read(answers: Answers, picture: bytes) -> Findings:
         parameters=pairs["parameters"],
         cards={card["role"]: card for card in answers.models["data"]},
         software=_software(pairs),
-        numbers=numbers,
+        numbers=Numbers(
+            n=len(vae.tiles),
+            input_sharpness=sharpness(face.pixels),
+            reconstruction=reconstruction.metrics,
+            vae=vae.metrics,
+            diffusion=diffusion.metrics,
+            chosen_factor=float(pairs["parameters"]["diversity_factor"]),
+            sweep={factor: one.metrics for factor, one in sweep.items()},
+            vae_s=vae.model_s,
+            diffusion_s=diffusion.model_s,
+            unet_calls=int(diffusion.facts["unet_calls"]),
+            simulated=any(bool(one["simulated"]) for one in pairs["sets"].values()),
+        ),
     )
+
+
+def _face(answers: Answers, picture: bytes) -> SquarePicture:
+    """Cut the square that the service used, under its limits."""
+    names = ("max_bytes", "min_side_px", "max_side_px", "max_pixels", "max_aspect")
+    limits = PictureLimits(**{name: answers.models["limits"][name] for name in names})
+    return read_square(picture, limits, Crop(**answers.pairs["input"]["crop"]))
 
 
 def _paired_set(answer: Mapping[str, Any], role: str) -> ShownSet:

@@ -54,8 +54,9 @@ class Sheet:
     def __init__(self, width: int, height: int) -> None:
         """Take the size in CSS pixels."""
         self._width, self._height = width, height
-        size = (width / POINTS_PER_INCH, height / POINTS_PER_INCH)
-        self._figure = Figure(figsize=size, dpi=POINTS_PER_INCH * SHEET_SCALE)
+        self._width_px, self._height_px = int(width * SHEET_SCALE), int(height * SHEET_SCALE)
+        dpi = POINTS_PER_INCH * SHEET_SCALE
+        self._figure = Figure(figsize=(self._width_px / dpi, self._height_px / dpi), dpi=dpi)
 
     def picture(self, pixels: RGBPixels | None, left: int, top: int, side: int) -> None:
         """Place (S, S, 3) uint8 scaled to `side`; without a picture, an empty tile."""
@@ -65,8 +66,9 @@ class Sheet:
             shown = np.full((side_px, side_px, 3), ground, dtype=np.uint8)
         else:
             shown = resize(pixels, side_px, Image.Resampling.LANCZOS)
-        below = round((self._height - top - side) * SHEET_SCALE)
-        self._figure.figimage(shown, round(left * SHEET_SCALE), below, origin="upper")
+        left_px, top_px = int(left * SHEET_SCALE), int(top * SHEET_SCALE)
+        below_px = self._height_px - top_px - side_px
+        self._figure.figimage(shown, left_px, below_px, origin="upper")
 
     def text(self, words: str, x: float, y: float, size: float, **style: str) -> None:
         """Write at x, y from the top left; `words` are never read as formulas."""

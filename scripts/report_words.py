@@ -120,7 +120,7 @@ def _blur(numbers: Numbers) -> str:
         case -1:
             return (
                 f"The VAE's blur shows where no noise is added: its reconstruction keeps "
-                f"{_percent(after, before)} of the input's sharpness ({values})."
+                f"{percent(after, before)} of the input's sharpness ({values})."
             )
         case 0:
             return f"The VAE's reconstruction is about as sharp as the input ({values}): no blur."
@@ -144,7 +144,7 @@ def _noise_and_sharpness(numbers: Numbers) -> str:
             return f"Noise at factor {factor} leaves the VAE's sharpness where it was."
     return (
         f"Noise at factor {factor} softens the VAE's images further, to "
-        f"{_percent(noisy, plain)} of its reconstruction's sharpness."
+        f"{percent(noisy, plain)} of its reconstruction's sharpness."
     )
 
 
@@ -155,7 +155,7 @@ def _diffusion_and_input(numbers: Numbers) -> str:
             return f"The diffusion images measure {times(made, given)} as sharp as the input."
         case 0:
             return "The diffusion images are about as sharp as the input."
-    return f"The diffusion images have {_percent(made, given)} of the input's sharpness."
+    return f"The diffusion images have {percent(made, given)} of the input's sharpness."
 
 
 def _diversity(numbers: Numbers) -> list[str]:
@@ -204,19 +204,19 @@ def _distance(numbers: Numbers) -> list[str]:
 def _nearer_set(numbers: Numbers) -> str:
     vae, diffusion = numbers.vae.input_rmse, numbers.diffusion.input_rmse
     values = (
-        f"the diffusion images are {diffusion:.3f} (RMSE) away from it, the VAE's at factor "
-        f"{numbers.chosen_factor:g} {vae:.3f}"
+        f"the mean difference (RMSE) is {diffusion:.3f} for the diffusion images and {vae:.3f} for "
+        f"the VAE's at factor {numbers.chosen_factor:g}"
     )
     match order(vae, diffusion):
         case 1:
             return (
-                f"The diffusion set stays nearer to the input: {values}, so "
-                f"{times(vae, diffusion)} as far."
+                f"The diffusion set stays nearer to the input: {values}, {times(vae, diffusion)} "
+                "as far."
             )
         case 0:
             return f"Both sets are about equally far from the input: {values}."
     return (
-        f"The VAE's set stays nearer to the input: {values}, so the diffusion images are "
+        f"The VAE's set stays nearer to the input: {values}; the diffusion images are "
         f"{times(diffusion, vae)} as far."
     )
 
@@ -233,8 +233,8 @@ def _floor(numbers: Numbers, floor: float) -> str:
 def _served_factor(numbers: Numbers) -> list[str]:
     last, extreme = list(numbers.sweep.items())[-1]
     chosen, factor = numbers.vae, f"{numbers.chosen_factor:g}"
-    diversity = _percent(chosen.pairwise_rmse, extreme.pairwise_rmse)
-    distance = _percent(chosen.input_rmse, extreme.input_rmse)
+    diversity = percent(chosen.pairwise_rmse, extreme.pairwise_rmse)
+    distance = percent(chosen.input_rmse, extreme.input_rmse)
     return [
         f"At the served default, factor {factor}, the VAE's set has {diversity} of the diversity "
         f"that it has at factor {last:g}, at {distance} of the distance to the input."
@@ -278,7 +278,8 @@ def _growth(numbers: Numbers, name: str, value: Callable[[SetMetrics], float]) -
     return f"Over the sweep {name} goes {ends}, but does not grow at factor {', '.join(falls)}."
 
 
-def _percent(part: float, whole: float) -> str:
+def percent(part: float, whole: float) -> str:
+    """Return a share of a whole in words: "42 %"."""
     quotient = ratio(part, whole)
     if quotient == float("inf"):
         return "infinitely much"

@@ -10,7 +10,8 @@ import { element } from "./elements.js";
 export function showActions(holder, { download, command }) {
   const zip = button("Download as zip", download);
   const words = element("span", { className: "help", role: "status" });
-  const shown = element("textarea", { className: "command", readOnly: true, hidden: true, "aria-label": "curl command" });
+  const facts = { className: "command", readOnly: true, hidden: true, "aria-label": "curl command" };
+  const shown = element("textarea", facts);
   const copy = button("Copy as curl", () => copyCommand(command(), shown, words));
   holder.replaceChildren(zip, copy, words, shown);
   holder.hidden = false;

@@ -34,6 +34,7 @@ export function element(tag, properties = {}, ...children) {
  * @param {string} words
  */
 export function say(target, words) {
+  if (target.textContent === words && target.hidden === !words) return; // an alert is not said twice
   target.textContent = words;
   target.hidden = !words;
 }

@@ -8,7 +8,7 @@ export class Meters {
   #holder = byId("meters");
   #status = byId("pairs-status");
   #bars = {};
-  #spoken = "";
+  #spoken = byId("pairs-status").textContent;
 
   constructor() {
     for (const role of ROLES) {
@@ -36,6 +36,11 @@ export class Meters {
     if (words === this.#spoken) return;
     this.#spoken = words;
     this.#status.textContent = words;
+  }
+
+  /** @returns {string} what was said last */
+  get words() {
+    return this.#spoken;
   }
 
   /** Take the bars away; the words stay. */

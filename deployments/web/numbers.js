@@ -10,7 +10,7 @@ const ROWS = [
   ["Diversity", "pairwise_rmse", (set) => digits(set.metrics?.pairwise_rmse, 3)],
   ["Distance from the input", "input_rmse", (set) => digits(set.metrics?.input_rmse, 3)],
   ["Sharpness", "laplacian_variance; also rises with artefacts", (set) => digits(set.metrics?.laplacian_variance, 5)],
-  ["UNet calls", "", (set) => (set.unet_calls === undefined || set.unet_calls === null ? "–" : String(set.unet_calls))],
+  ["UNet calls", "", (set) => digits(set.unet_calls, 0)],
   ["Seconds", "of the model; waiting and encoding apart", (set) => seconds(set.timings_ms)],
 ];
 
@@ -20,7 +20,8 @@ const ROWS = [
  * @returns {HTMLElement}
  */
 export function numbersTable(columns) {
-  const head = element("tr", {}, element("td"), ...columns.map(({ title }) => element("th", { scope: "col" }, title)));
+  const titles = columns.map(({ title }) => element("th", { scope: "col" }, title));
+  const head = element("tr", {}, element("td"), ...titles);
   const told = ROWS.filter(([, , read]) => columns.some(({ set }) => read(set) !== "–"));
   const rows = told.map(([title, hint, read]) => {
     const name = element("th", { scope: "row" }, title);
@@ -31,12 +32,15 @@ export function numbersTable(columns) {
   return element("div", {}, table, ...notesOf(columns));
 }
 
+/** What several sets note in the same words stands once, under all their titles. */
 function notesOf(columns) {
-  const noted = columns.flatMap(({ title, set }) => {
+  const titles = new Map();
+  for (const { title, set } of columns) {
     const failure = set.error ? [set.error.message] : [];
-    return [...failure, ...(set.notes ?? [])].map((note) => element("li", {}, `${title}: ${note}`));
-  });
-  return noted.length ? [element("ul", { className: "notes", "aria-label": "Notes" }, ...noted)] : [];
+    for (const note of [...failure, ...(set.notes ?? [])]) titles.set(note, [...(titles.get(note) ?? []), title]);
+  }
+  const items = [...titles].map(([note, of]) => element("li", {}, `${of.join(", ")}: ${note}`));
+  return items.length ? [element("ul", { className: "notes", "aria-label": "Notes" }, ...items)] : [];
 }
 
 function seconds(timings) {

@@ -24,6 +24,7 @@ const tabs = new Tabs(["pairs", "sweep"]);
 const pairs = new PairsView(enlarger, new Meters());
 const sweeps = new SweepView(enlarger);
 let aborter = null;
+let complaint = ""; // what loading put into the alert: its success takes only that away
 
 /** Ask what is served, again and again while the models are still starting. */
 async function load() {
@@ -32,9 +33,11 @@ async function load() {
     form.fill(served);
     picture.limits = served.limits;
     describe(served);
-    say(byId("alert"), "");
+    if (byId("alert").textContent === complaint) say(byId("alert"), "");
+    complaint = "";
   } catch (failure) {
     explain(failure);
+    complaint = byId("alert").textContent;
     const passing = failure instanceof ServiceError && [0, 429, 503].includes(failure.status);
     if (passing) setTimeout(load, RETRY_MS);
   }

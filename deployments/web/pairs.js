@@ -41,6 +41,7 @@ export class PairsView {
    */
   async follow(events, count, sent, onSeed) {
     const run = new Run(count);
+    const before = this.#meters.words;
     this.#meters.draw(run);
     let end = "missing";
     try {
@@ -55,7 +56,7 @@ export class PairsView {
       this.#meters.say(summary(run));
     } catch (failure) {
       if (failure.name === "AbortError") end = "stopped";
-      this.#meters.say(remains(run, end));
+      this.#meters.say(run.started ? remains(run, end) : before); // else the last run is still there
       throw failure;
     } finally {
       this.#finish(run, end, sent);
@@ -88,7 +89,8 @@ export class PairsView {
         command: () => pairsCommand(sent, run.started.parameters),
       });
     }
-    const columns = ROLES.filter((role) => run.sets[role]).map((role) => ({ title: ROLE_TITLES[role], set: run.sets[role] }));
+    const told = ROLES.filter((role) => run.sets[role]);
+    const columns = told.map((role) => ({ title: ROLE_TITLES[role], set: run.sets[role] }));
     if (!columns.length) return;
     byId("numbers").replaceChildren(byId("numbers-title"), numbersTable(columns));
     byId("numbers").hidden = false;

@@ -49,9 +49,9 @@ export class PairSheet {
    * @param {number} count
    */
   outline(count) {
-    const frame = () =>
-      element("li", { className: "pair-item" },
-        element("span", { className: "pair" }, element("span", { className: "half" }), element("span", { className: "half" })));
+    const half = () => element("span", { className: "half" });
+    const pair = () => element("span", { className: "pair" }, half(), half());
+    const frame = () => element("li", { className: "pair-item" }, pair());
     this.#list.replaceChildren(...Array.from({ length: count }, frame));
     this.#list.setAttribute("aria-hidden", "true");
   }

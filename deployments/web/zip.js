@@ -40,7 +40,8 @@ export function zip(files) {
     offset += head.length + nameBytes.length + bytes.length;
   }
   const size = directory.reduce((sum, part) => sum + part.length, 0);
-  const end = record(0x06054b50, [[0, 2], [0, 2], [files.length, 2], [files.length, 2], [size, 4], [offset, 4], [0, 2]]);
+  const counts = [[0, 2], [0, 2], [files.length, 2], [files.length, 2]]; // one disk, all entries on it
+  const end = record(0x06054b50, [...counts, [size, 4], [offset, 4], [0, 2]]);
   return new Blob([...parts, ...directory, end], { type: "application/zip" });
 }
 

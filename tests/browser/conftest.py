@@ -32,7 +32,8 @@ const count = (role) => document.querySelectorAll(`#pairs [data-role="${role}"] 
 const note = () => recorded.push({
   vae: count("vae"), diffusion: count("stable_diffusion"),
   value: document.getElementById("meter-stable_diffusion").value,
-  words: document.getElementById("pairs-status").textContent,
+  step: document.getElementById("meters").textContent.match(/step (\\d+) of 13/)?.[1],
+  at_ms: performance.now(),
 });
 new MutationObserver(note).observe(document.getElementById("pairs-panel"),
   {childList: true, subtree: true, attributes: true, attributeFilter: ["value", "max"]});
@@ -64,6 +65,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pixels(file: bytes) -> np.ndarray:
     """Decode a picture to (H, W, 3) in [0, 255]; signed, so that differences are."""
     return np.asarray(Image.open(BytesIO(file)).convert("RGB"), dtype=np.int16)
+
+
+def write_picture(path: Path, face: bytes, size: tuple[int, int], orientation: int = 1) -> Path:
+    """Write the face in another size, with an EXIF orientation; return the path."""
+    picture = Image.open(BytesIO(face)).convert("RGB").resize(size)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(path, exif=exif)
+    return path
 
 
 class Page:
@@ -141,6 +151,10 @@ class Page:
         self.press_button("Use the sample face")
         self.until(lambda: self.get("#frame").is_displayed())
 
+    def crop(self) -> list[int]:
+        fields = [self.get(f"#crop-{name}") for name in ("x", "y", "side")]
+        return [int(field.get_property("value")) for field in fields]
+
     def ready(self) -> None:
         """Wait until the served defaults are in the fields."""
         self.until(lambda: self.get("#strength").get_property("value") != "")
@@ -186,6 +200,9 @@ class Page:
         self.browser.save_screenshot(str(path))
         return path.read_bytes()
 
+    def to_top(self) -> None:
+        self.run("scrollTo(0, 0); document.querySelector('.scroller').scrollTo(0, 0)")
+
     def complaints(self) -> list[str]:
         """Return errors of the page and violations of its policy; refused requests are neither."""
         entries = [one for one in self.browser.get_log("browser") if one["level"] == "SEVERE"]
@@ -200,8 +217,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chrome, 
         pytest.fail("the page's tests need a browser: apt-get install chromium chromium-driver")
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
+    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "hide-scrollbars"):
+        options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     downloads = tmp_path_factory.mktemp("downloads")
     chrome = Chrome(options=options, service=Service(str(CHROMEDRIVER)))

@@ -56,6 +56,11 @@ def test_files_stay_short_and_say_what_they_are(path: Path) -> None:
     assert docstring.splitlines()[0].endswith((".", ",", ":"))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "deployments" / "web").glob("*.[jch]*s*")))
+def test_files_of_the_page_stay_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+
+
 def test_deployments_keep_their_annotations() -> None:
     for path in (ROOT / "deployments").rglob("*.py"):
         assert "from __future__ import annotations" not in path.read_text().replace(

@@ -41,7 +41,7 @@ def test_a_place_is_given_back_once_however_the_request_ends() -> None:
 
 def test_an_error_after_the_hand_over_gives_the_place_back() -> None:
     admission = Admission(1, _Metrics())  # type: ignore[arg-type]
-    with pytest.raises(KeyError), admission.admit() as place:
+    with pytest.raises(KeyError), admission.admit() as place:  # noqa: PT012
         place.hand_over()
         raise KeyError
     with admission.admit():
