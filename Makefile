@@ -13,8 +13,8 @@ LOADTEST :=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve stop report api-key loadtest bench-codecs demo-weights \
-	test test-full test-browser check format lock clean
+.PHONY: help setup setup-dev demo serve stop report api-key loadtest demo-weights
+.PHONY: test test-full test-browser bench-codecs check format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,8 @@ demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMO
 
 test: setup-dev  ## The tests that need only pip packages and two cores
 	@$(RUN) -m pytest -m "not slow" --ignore tests/browser $(TESTS)
-	@echo "Not run here: the training's smoke run (make test-full), the page in a browser"
-	@echo "(make test-browser), lint and types (make check)."
+	@echo "Not run here: the slow tests (make test-full), the page in a browser (make test-browser),"
+	@echo "lint and types (make check)."
 
 test-full: setup-dev  ## All tests but the browser's, the slow ones too
 	@$(RUN) -m pytest --ignore tests/browser $(TESTS)

@@ -62,7 +62,7 @@ def demo() -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def simulated() -> Iterator[httpx.Client]:
     """Return a client of the simulation on one pretended GPU: quick, light, no torch."""
     with serving(ROOT / "configs" / "simulated.yaml", num_gpus=1) as client:

@@ -118,6 +118,7 @@ def test_openai_raises_for_a_wrong_key(keyed: tuple[str, Path, list[str]], face:
     assert answer.data is not None
 
 
+@pytest.mark.slow
 def test_a_service_without_its_file_of_keys_does_not_start(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
 

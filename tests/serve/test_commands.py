@@ -100,7 +100,9 @@ def test_a_wrong_setting_ends_with_its_name(tmp_path: Path) -> None:
     assert "max_admited" in failed.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_serve_stops_cleanly_on_signals(number: signal.Signals) -> None:
     before = _ray_directories()
     port = str(free_port())
@@ -142,6 +144,7 @@ def test_stop_ends_a_service_whose_process_was_killed(tmp_path: Path) -> None:
     assert not list((checkout / ".run").glob("*"))
 
 
+@pytest.mark.slow
 def test_two_services_on_one_port_are_one_service_and_one_sentence() -> None:
     port = str(free_port())
     command = [sys.executable, "-m", "scripts.serve", "--config", SIMULATED, "--port", port]

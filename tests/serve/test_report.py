@@ -113,6 +113,7 @@ def test_its_page_shows_these_numbers_and_the_chosen_factor(
     assert not re.search(r"https?://|<script", page)
 
 
+@pytest.mark.slow
 def test_simulated_pictures_are_reported_as_simulated(
     simulated: httpx.Client, tmp_path: Path
 ) -> None:

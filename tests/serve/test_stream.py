@@ -177,6 +177,7 @@ def test_one_set_that_fails_is_told_in_band_when_that_is_allowed(
     wait_for(lambda: post_pairs(logged[0], face, n=1, models="vae").status_code == 200, 5)
 
 
+@pytest.mark.slow
 def test_the_real_model_stops_within_a_step_of_its_caller_leaving(
     face: bytes, tmp_path: Path
 ) -> None:
