@@ -26,7 +26,8 @@ def archive(job: PairJob, outcomes: Mapping[Role, Outcome]) -> bytes:
         for role, outcome in outcomes.items():
             if isinstance(outcome, MadeSet):
                 for index, file in enumerate(outcome.result.images):
-                    _add(target, _name(job, role, index), file)
+                    if file is not None:
+                        _add(target, _name(job, role, index), file)
         _add(target, SHEET, contact_sheet(job, outcomes))
         _add(target, MANIFEST, _manifest(job, outcomes))
     return buffer.getvalue()

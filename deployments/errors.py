@@ -3,6 +3,7 @@
     TwinsetError
     ├── InvalidRequestError      400  a bad picture or parameter
     ├── UnauthenticatedError     401  no API key, or a wrong one
+    ├── ContentFilteredError     400  a safety checker withholds the only image
     ├── NotFoundError            404  no such route
     ├── MethodNotAllowedError    405  the route exists, not for this method
     ├── NotAcceptableError       406  Accept names nothing we make
@@ -11,6 +12,7 @@
     ├── UnsupportedMediaError    415  neither multipart nor JSON
     ├── OverloadedError          429  full; with Retry-After
     ├── ModelFailedError         500  a model raised; ours to mend
+    ├── OutOfMemoryError         503  a model ran out of GPU memory; with Retry-After
     ├── ModelUnavailableError    503  a model is away; with Retry-After
     └── DeadlineExceededError    504  past the deadline
 
@@ -46,6 +48,13 @@ class InvalidRequestError(TwinsetError):
 
     type = "invalid_request_error"
     code = "invalid_value"
+
+
+class ContentFilteredError(TwinsetError):
+    """A safety checker withholds the only image that was asked for."""
+
+    type = "invalid_request_error"
+    code = "content_filtered"
 
 
 class UnauthenticatedError(TwinsetError):
@@ -110,6 +119,12 @@ class ModelFailedError(TwinsetError):
     code = "model_failed"
 
 
+class OutOfMemoryError(TwinsetError):
+    """A model ran out of its GPU's memory; the replica lives on."""
+
+    code = "out_of_memory"
+
+
 class ModelUnavailableError(TwinsetError):
     """No replica of a model answers."""
 
@@ -124,6 +139,7 @@ class DeadlineExceededError(TwinsetError):
 
 HTTP_STATUS: dict[type[TwinsetError], int] = {
     InvalidRequestError: 400,
+    ContentFilteredError: 400,
     UnauthenticatedError: 401,
     NotFoundError: 404,
     MethodNotAllowedError: 405,
@@ -133,6 +149,7 @@ HTTP_STATUS: dict[type[TwinsetError], int] = {
     UnsupportedMediaError: 415,
     OverloadedError: 429,
     ModelFailedError: 500,
+    OutOfMemoryError: 503,
     ModelUnavailableError: 503,
     DeadlineExceededError: 504,
 }

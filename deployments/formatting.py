@@ -96,12 +96,16 @@ def image_answer(job: PairJob, outcome: Outcome, index: int) -> ImageAnswer:
     """Return image `index` of a set, or what became of it."""
     if isinstance(outcome, TwinsetError):
         return ImageAnswer(status="failed")
-    return ImageAnswer(status="ok", format=job.output_format, b64_json=base64_image(outcome, index))
+    file = base64_image(outcome, index)
+    if file is None:
+        return ImageAnswer(status="filtered")
+    return ImageAnswer(status="ok", format=job.output_format, b64_json=file)
 
 
-def base64_image(made: MadeSet, index: int) -> str:
-    """Return the file of one image in base64."""
-    return base64.b64encode(made.result.images[index]).decode("ascii")
+def base64_image(made: MadeSet, index: int) -> str | None:
+    """Return the file of one image in base64; None of one that a safety checker withholds."""
+    file = made.result.images[index]
+    return None if file is None else base64.b64encode(file).decode("ascii")
 
 
 def set_answer(info: ModelInfo | None, outcome: Outcome) -> SetAnswer:
@@ -138,6 +142,6 @@ def _made_set(made: MadeSet) -> dict[str, Any]:
         "timings_ms": {name: round(value, 1) for name, value in result.timings_ms.items()},
         "encoder_calls": result.encoder_calls,
         "unet_calls": result.unet_calls,
-        "metrics": SetMetricsAnswer(**asdict(made.metrics)),
+        "metrics": SetMetricsAnswer(**asdict(made.metrics)) if made.metrics else None,
         "notes": [*result.notes, *([result.model.note] if result.model.note else [])],
     }

@@ -11,7 +11,13 @@ class ReplicaMetrics:
     def __init__(self) -> None:
         """Register the metrics with Ray."""
         self.images = metrics.Counter("twinset_images", description="Images made")
+        self.filtered = metrics.Counter(
+            "twinset_images_filtered", description="Images withheld by a safety checker"
+        )
         self.unet_calls = metrics.Counter("twinset_unet_calls", description="UNet passes")
+        self.gpu_memory_peak_gib = metrics.Gauge(
+            "twinset_gpu_memory_peak_gib", description="GPU memory of the largest request, GiB"
+        )
         self.model_ms = metrics.Histogram(
             "twinset_model_latency_ms",
             description="Milliseconds a model takes for a set",

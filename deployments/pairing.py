@@ -48,7 +48,7 @@ class MadeSet:
 
     parameters: Parameters
     result: SetResult
-    metrics: SetMetrics
+    metrics: SetMetrics | None  # None when every image was withheld
 
 
 Outcome = MadeSet | TwinsetError
@@ -181,7 +181,9 @@ class Pairing:
         return MadeSet(parameters, result, metrics)
 
 
-def _measure(picture: SquarePicture, result: SetResult) -> SetMetrics:
+def _measure(picture: SquarePicture, result: SetResult) -> SetMetrics | None:
+    if not len(result.descriptors):
+        return None
     return measure(result.descriptors, descriptor(picture.pixels))
 
 

@@ -9,18 +9,28 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
+import ray
 from ray import serve
 
-from deployments.errors import DeadlineExceededError, ModelFailedError
+from deployments.errors import DeadlineExceededError, ModelFailedError, OutOfMemoryError
 from deployments.metrics import ReplicaMetrics
 from deployments.sets import SetJob, SetResult, StepDone
 from deployments.settings import ModelSettings
 from deployments.worker import ModelWorker, SetAbortedError, TimedSet
-from models.interfaces import ModelInfo, RGBPixels, Role, StepCallback, ignore_steps
+from models.interfaces import (
+    DeviceMemoryError,
+    ModelInfo,
+    RGBPixels,
+    Role,
+    StepCallback,
+    ignore_steps,
+)
 from models.provenance import Provenance, encode_with_provenance
-from models.set_metrics import descriptor
+from models.set_metrics import METRIC_SIDE_PX, descriptor
 
 ENCODER_THREADS = 4
+_RETRY_AFTER_S = 5
+_NO_DESCRIPTORS = np.empty((0, METRIC_SIDE_PX, METRIC_SIDE_PX, 3), dtype=np.uint8)
 _LOGGER = logging.getLogger("ray.serve")
 
 
@@ -35,7 +45,7 @@ class ModelReplica:
 
     def __init__(self, settings: ModelSettings) -> None:
         """Load the model; a constructor that fails shows its sentence in `serve status`."""
-        self._model = settings.build()
+        self._model = settings.build(gpu_share=_gpu_share())
         if self._model.info.role != self.role:
             raise ValueError(
                 f"{settings.factory} makes a {self._model.info.role} model, but this deployment "
@@ -44,6 +54,8 @@ class ModelReplica:
         self._worker = ModelWorker()
         self._encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
         self._metrics = ReplicaMetrics()
+        if self._model.info.gpu_memory_peak_gib is not None:
+            self._metrics.gpu_memory_peak_gib.set(self._model.info.gpu_memory_peak_gib)
 
     async def describe(self) -> ModelInfo:
         """Say what is served."""
@@ -60,12 +72,12 @@ class ModelReplica:
         timed = await self._run_model(job, on_step)
         started = time.monotonic()
         encoded = await self._encode(job, timed)
-        images, descriptors = zip(*encoded, strict=True)
+        shown = [one for one in encoded if one is not None]
         self._count(timed)
         return SetResult(
             model=self._model.info,
-            images=images,
-            descriptors=np.stack(descriptors),
+            images=[None if one is None else one[0] for one in encoded],
+            descriptors=np.stack([small for _, small in shown]) if shown else _NO_DESCRIPTORS,
             encoder_calls=timed.generated.encoder_calls,
             unet_calls=timed.generated.unet_calls,
             notes=timed.generated.notes,
@@ -111,30 +123,35 @@ class ModelReplica:
         except SetAbortedError:
             message = f"the {self.role} set was not ready in time"
             raise DeadlineExceededError(message) from None
+        except DeviceMemoryError:
+            _LOGGER.error("the model ran out of memory for %d images", len(job.seeds))
+            message = f"the {self.role} model ran out of GPU memory: ask for fewer images, or again"
+            raise OutOfMemoryError(message, retry_after_s=_RETRY_AFTER_S) from None
         except Exception as error:
             frames = "".join(traceback.format_tb(error.__traceback__))
             _LOGGER.error("the model raised %s at\n%s", type(error).__qualname__, frames)
             message = f"the {self.role} model failed; its log tells the operator where"
             raise ModelFailedError(message) from None
 
-    async def _encode(self, job: SetJob, timed: TimedSet) -> list[tuple[bytes, RGBPixels]]:
+    async def _encode(self, job: SetJob, timed: TimedSet) -> list[tuple[bytes, RGBPixels] | None]:
         # Pillow releases the GIL while it compresses, so threads really help.
         loop = asyncio.get_running_loop()
-        pairs = zip(job.seeds, timed.generated.pixels, strict=True)
         tasks = [
-            loop.run_in_executor(self._encoders, self._encode_one, job, timed, seed, pixels)
-            for seed, pixels in pairs
+            loop.run_in_executor(self._encoders, self._encode_one, job, timed, index)
+            for index in range(len(job.seeds))
         ]
         return list(await asyncio.gather(*tasks))
 
     def _encode_one(
-        self, job: SetJob, timed: TimedSet, seed: int, pixels: RGBPixels
-    ) -> tuple[bytes, RGBPixels]:
-        info = self._model.info
+        self, job: SetJob, timed: TimedSet, index: int
+    ) -> tuple[bytes, RGBPixels] | None:
+        if index in timed.generated.filtered:
+            return None
+        info, pixels = self._model.info, timed.generated.pixels[index]
         provenance = Provenance(
             model=info.id,
             revision=info.revision,
-            seed=seed,
+            seed=job.seeds[index],
             # All seeds: floating point rounds a little differently in a batch of another size.
             parameters={**vars(job.parameters), "seeds": list(job.seeds)},
             input={
@@ -152,7 +169,16 @@ class ModelReplica:
 
     def _count(self, timed: TimedSet) -> None:
         self._metrics.images.inc(len(timed.generated.pixels))
+        if timed.generated.filtered:
+            self._metrics.filtered.inc(len(timed.generated.filtered))
         if timed.generated.unet_calls:
             self._metrics.unet_calls.inc(timed.generated.unet_calls)
         self._metrics.model_ms.observe(timed.model_s * 1000)
         self._metrics.wait_ms.observe(timed.wait_s * 1000)
+
+
+def _gpu_share() -> float | None:
+    """Return the fraction of a card that Ray has given to this process; None without Ray or GPU."""
+    if not ray.is_initialized():
+        return None
+    return ray.get_runtime_context().get_assigned_resources().get("GPU")

@@ -51,8 +51,9 @@ class SetResult:
 
     Attributes:
         model: what made it.
-        images: encoded files, one a seed, in order.
-        descriptors: (N, 128, 128, 3) uint8, what the metrics are computed from.
+        images: encoded files, one a seed, in order; None where a safety checker withholds one.
+        descriptors: (M, 128, 128, 3) uint8 of the images that are shown: what the metrics are
+            computed from.
         encoder_calls: forward passes of the image encoder.
         unet_calls: forward passes of the UNet.
         notes: sentences for the caller.
@@ -61,7 +62,7 @@ class SetResult:
     """
 
     model: ModelInfo
-    images: Sequence[bytes]
+    images: Sequence[bytes | None]
     descriptors: NDArray[np.uint8]
     encoder_calls: int
     unet_calls: int

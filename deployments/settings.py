@@ -1,6 +1,7 @@
 """The typed arguments of the application builder: what `args` may hold in a Serve config."""
 
 import importlib
+import inspect
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -28,10 +29,16 @@ class ModelSettings(Settings):
         dict[str, Any], Field(description="Keyword arguments of the factory, such as device")
     ] = {}
 
-    def build(self) -> Any:
-        """Import the factory and call it; the model's libraries are imported here, not before."""
+    def build(self, **facts: Any) -> Any:
+        """Import the factory and call it; the model's libraries are imported here, not before.
+
+        Of `facts`, what the deployment knows, a factory is given those that it has arguments for.
+        """
         module, _, name = self.factory.partition(":")
-        return getattr(importlib.import_module(module), name)(**self.options)
+        factory = getattr(importlib.import_module(module), name)
+        taken = inspect.signature(factory).parameters
+        known = {key: value for key, value in facts.items() if key in taken}
+        return factory(**{**known, **self.options})
 
 
 class LimitSettings(Settings):

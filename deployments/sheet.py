@@ -58,7 +58,8 @@ def _block(job: PairJob, role: Role, outcome: Outcome) -> SheetBlock:
 def _tile(seed: int, outcome: Outcome, index: int) -> SheetTile:
     if isinstance(outcome, TwinsetError):
         return SheetTile(seed, None, "failed")
-    return SheetTile(seed, _pixels(outcome.result.images[index]), "ok")
+    file = outcome.result.images[index]
+    return SheetTile(seed, None, "filtered") if file is None else SheetTile(seed, _pixels(file), "")
 
 
 def _pixels(file: bytes) -> RGBPixels:

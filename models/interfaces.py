@@ -23,6 +23,10 @@ def ignore_steps(step: int, total: int) -> None:
     """Do nothing: the step callback of a caller who neither watches nor aborts."""
 
 
+class DeviceMemoryError(RuntimeError):
+    """A model ran out of its device's memory; it has let go of what it held and lives on."""
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model says of itself; everything here may be shown to callers.
@@ -37,6 +41,8 @@ class ModelInfo:
         device: where it runs, as torch names it, or "simulated".
         precision: "float32", "float16" or "bfloat16".
         scheduler: class of diffusers' that leads the steps; empty where there are none.
+        gpu_memory_limit_gib: what a replica may take of its card; None without one or a share.
+        gpu_memory_peak_gib: what it took at its largest request, when it warmed up.
         demo: made for trying Twinset out, not for good pictures.
         simulated: costs time, shows nothing.
         note: one sentence that a caller should read, or an empty string.
@@ -51,6 +57,8 @@ class ModelInfo:
     device: str = "cpu"
     precision: str = "float32"
     scheduler: str = ""
+    gpu_memory_limit_gib: float | None = None
+    gpu_memory_peak_gib: float | None = None
     demo: bool = False
     simulated: bool = False
     note: str = ""
@@ -65,12 +73,15 @@ class GeneratedSet:
         encoder_calls: forward passes of the model's image encoder, counted.
         unet_calls: forward passes of the UNet, counted, each over the whole batch.
         notes: sentences a caller should know of, such as a prompt that was cut.
+        filtered: indices of images that a safety checker withholds, in order. They keep their
+            place in `pixels` and are all black (0) there, never what was flagged.
     """
 
     pixels: RGBPixels
     encoder_calls: int = 1
     unet_calls: int = 0
     notes: Sequence[str] = field(default_factory=tuple)
+    filtered: Sequence[int] = ()
 
 
 class VariationModel(Protocol):

@@ -4,7 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.interfaces import GeneratedSet, ModelInfo, StepCallback, ignore_steps
+from models.interfaces import (
+    DeviceMemoryError,
+    GeneratedSet,
+    ModelInfo,
+    StepCallback,
+    ignore_steps,
+)
 from models.simulated import SimulatedModel, TimeLaw, load_simulated_diffusion
 
 
@@ -26,6 +32,38 @@ def load_raising_diffusion() -> SimulatedModel:
 def load_nothing() -> GeneratedSet:
     """Fail to load, with a sentence for `serve status`."""
     raise FileNotFoundError("the weights of this model are not here: prepare them first")
+
+
+class _Filtering(SimulatedModel):
+    """Withholds the image of one seed, as a safety checker does."""
+
+    def generate(self, image: Any, seeds: Any, parameters: Any, on_step: Any = None) -> Any:
+        made = super().generate(image, seeds, parameters, on_step or ignore_steps)
+        filtered = [index for index, seed in enumerate(seeds) if seed == FILTERED_SEED]
+        made.pixels[filtered] = 0
+        return replace(made, filtered=filtered)
+
+
+FILTERED_SEED = 13
+
+
+def load_filtering_diffusion() -> SimulatedModel:
+    """Build a simulated diffusion model whose seed 13 is withheld."""
+    return _Filtering(load_simulated_diffusion().info, TimeLaw(fixed_s=0, image_step_s=0))
+
+
+class _Exhausted(SimulatedModel):
+    """Runs out of GPU memory for more than two images."""
+
+    def generate(self, image: Any, seeds: Any, parameters: Any, on_step: Any = None) -> Any:
+        if len(seeds) > 2:
+            raise DeviceMemoryError("no room")
+        return super().generate(image, seeds, parameters, on_step or ignore_steps)
+
+
+def load_exhausted_diffusion() -> SimulatedModel:
+    """Build a simulated diffusion model that has no memory for three images."""
+    return _Exhausted(load_simulated_diffusion().info, TimeLaw(fixed_s=0, image_step_s=0))
 
 
 class _Logging:

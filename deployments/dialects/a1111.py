@@ -1,10 +1,12 @@
 """A1111's /sdapi/v1/img2img: one picture in, `batch_size` times `n_iter` diffusion images out."""
 
+import base64
 import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from deployments.dialects.neutral import drop_neutral
@@ -16,6 +18,7 @@ from deployments.schemas.requests import MAX_PROMPT_CHARACTERS, Fields, Generati
 from deployments.service import Asked
 from models.interfaces import ModelInfo, Role
 from models.parameters import MAX_GUIDANCE_SCALE, MAX_NUM_INFERENCE_STEPS, ImageToImageParameters
+from models.pixels import encode
 from models.provenance import SAMPLER_NAMES, SOFTWARE, read_provenance
 from models.seeds import MAX_IMAGES, SEED_MODULUS
 
@@ -175,8 +178,13 @@ def read_img2img(body: Body) -> Asked:
 
 
 def img2img_answer(job: PairJob, made: MadeSet, asked: Mapping[str, Any]) -> Img2ImgAnswer:
-    """Return a set in A1111's shape; `asked` is the request without its picture."""
-    images = [base64_image(made, index) for index in range(len(job.seeds))]
+    """Return a set in A1111's shape; `asked` is the request without its picture.
+
+    The dialect has no word for an image that is withheld: a black one stands at its place, and
+    `info` names the indices (`filtered`).
+    """
+    black = base64.b64encode(_black(made.result.model.image_size_px)).decode("ascii")
+    images = [base64_image(made, index) or black for index in range(len(job.seeds))]
     info = json.dumps(_info(job, made), ensure_ascii=False)
     return Img2ImgAnswer(images=images, parameters=dict(asked), info=info)
 
@@ -214,6 +222,7 @@ def _info(job: PairJob, made: MadeSet) -> dict[str, Any]:
         "extra_generation_params": {},
         "index_of_first_image": 0,
         "infotexts": [_infotext(file, model) for file in made.result.images],
+        "filtered": [index for index, file in enumerate(made.result.images) if file is None],
         "styles": [],
         "job_timestamp": "",  # answers hold no more of the time than they need
         "clip_skip": 1,
@@ -222,8 +231,12 @@ def _info(job: PairJob, made: MadeSet) -> dict[str, Any]:
     }
 
 
-def _infotext(file: bytes, model: ModelInfo) -> str:
-    provenance = read_provenance(file)
+def _black(side_px: int) -> bytes:
+    return encode(np.zeros((side_px, side_px, 3), dtype=np.uint8), "png")
+
+
+def _infotext(file: bytes | None, model: ModelInfo) -> str:
+    provenance = None if file is None else read_provenance(file)
     return provenance.as_text(model.image_size_px, model.image_size_px) if provenance else ""
 
 

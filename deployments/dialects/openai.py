@@ -79,7 +79,11 @@ class OpenAIImage(BaseModel):
     """One image; its seed and status are ours."""
 
     b64_json: Annotated[
-        str | None, Field(description="The file in base64", examples=["iVBORw0KGgo..."])
+        str | None,
+        Field(
+            description="The file in base64; null unless the status is ok",
+            examples=["iVBORw0KGgo..."],
+        ),
     ]
     index: Annotated[int, Field(description="Place in the list, from 0", examples=[0])]
     seed: Annotated[int, Field(description="Of the image", examples=[7])]
@@ -142,8 +146,9 @@ def images_answer(job: PairJob, made: MadeSet) -> OpenAIImages:
     """Return a set in OpenAI's shape."""
     info = made.result.model
     data = [
-        OpenAIImage(b64_json=base64_image(made, index), index=index, seed=seed, status="ok")
+        OpenAIImage(b64_json=file, index=index, seed=seed, status="ok" if file else "filtered")
         for index, seed in enumerate(job.seeds)
+        for file in [base64_image(made, index)]
     ]
     return OpenAIImages(
         created=int(time.time()),
@@ -163,10 +168,12 @@ def edit_events(job: PairJob, role: Role, happening: Happening) -> Iterator[Even
     if not isinstance(happening, MadeSet):
         return
     for index, seed in enumerate(job.seeds):
+        file = base64_image(happening, index)
         yield (
             "image_edit.completed",
             {
-                "b64_json": base64_image(happening, index),
+                "b64_json": file,
+                "status": "ok" if file else "filtered",
                 "created_at": int(time.time()),
                 "background": "opaque",
                 "output_format": job.output_format,

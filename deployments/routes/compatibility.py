@@ -9,7 +9,7 @@ from deployments.accept import negotiate
 from deployments.admission import Place
 from deployments.dialects import a1111, huggingface, openai
 from deployments.dialects.neutral import neutral_schema
-from deployments.errors import ModelFailedError, UnsupportedMediaError
+from deployments.errors import ContentFilteredError, ModelFailedError, UnsupportedMediaError
 from deployments.events import EVENT_STREAM, EventStreamResponse, encoded, happenings
 from deployments.formatting import json_response, private_response
 from deployments.pairing import MadeSet, PairJob
@@ -117,7 +117,10 @@ async def image_to_image(request: Request, service: ServiceParameter) -> Respons
         asked = huggingface.read_task(body, huggingface.FORMATS[wanted])
         job = await service.prepare(asked, place)
         made = await _one_set(service, job, place)
-        return private_response(made.result.images[0], wanted)
+        file = made.result.images[0]
+        if file is None:
+            raise ContentFilteredError("the safety checker withholds the image: try another seed")
+        return private_response(file, wanted)
 
 
 _PICTURES = ("init_images", "mask", "latent_mask", "firstpass_image")

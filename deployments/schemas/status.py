@@ -42,6 +42,14 @@ class ModelCard(BaseModel):
             examples=["DPMSolverMultistepScheduler"],
         ),
     ]
+    gpu_memory_limit_gib: Annotated[
+        float | None,
+        Field(description="What a replica may take of its card, GiB", examples=[36.0]),
+    ]
+    gpu_memory_peak_gib: Annotated[
+        float | None,
+        Field(description="What it took at its largest request, GiB", examples=[11.2]),
+    ]
     demo: Annotated[bool, Field(description="Made for trying Twinset out", examples=[True])]
     simulated: Annotated[bool, Field(description="Costs time, shows nothing", examples=[False])]
     note: Annotated[str, Field(description="A sentence worth reading", examples=[""])]
