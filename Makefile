@@ -9,12 +9,13 @@ HOST :=
 NAME :=
 KEYS := api-keys
 REPORT :=
+WEIGHTS :=
 LOADTEST :=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve stop report api-key loadtest demo-weights
-.PHONY: test test-full test-browser bench-codecs check format lock clean
+.PHONY: help setup setup-dev demo serve stop report api-key weights loadtest demo-weights
+.PHONY: test test-full test-browser test-gpu bench-codecs check format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,12 @@ test-browser: setup-dev  ## The page in a real browser (needs Debian's chromium 
 
 bench-codecs: setup-dev  ## What each image format costs, in time and bytes
 	@$(RUN) -m benchmarks.codecs
+
+test-gpu: setup-dev  ## Full-size models with random weights sharing the card at hand; skips without
+	@$(RUN) -m pytest -s tests/gpu $(TESTS)
+
+weights: setup  ## Prepare the published weights in ./weights, resumable (WEIGHTS="--help" for more)
+	@$(RUN) -m scripts.weights $(WEIGHTS)
 
 check: setup-dev  ## Lint, format, types and import arrows
 	@$(RUN) -m ruff check .

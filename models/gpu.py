@@ -1,0 +1,250 @@
+"""A card that is shared: a model keeps to its share, and shows that it fits before it serves.
+
+Fractions of a GPU only place replicas; nothing stops one of them from taking the whole card. Here
+each process bounds its own allocator (`torch.cuda.set_per_process_memory_fraction`), makes the
+largest set that it accepts once, and refuses to start with a sentence if that does not fit.
+"""
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import pynvml
+import torch
+
+from models.interfaces import (
+    DeviceMemoryError,
+    GeneratedSet,
+    ModelInfo,
+    RGBPixels,
+    StepCallback,
+    ignore_steps,
+)
+from models.parameters import ImageToImageParameters, VariationParameters
+from models.seeds import MAX_IMAGES
+
+GIB = 2**30
+DEFAULT_CONTEXT_BYTES = int(0.6 * GIB)
+"""Of a CUDA context that cannot be measured (no NVML, a MIG slice, others starting meanwhile)."""
+KERNEL_BYTES = int(0.25 * GIB)
+"""Kernels and workspaces that cuBLAS and cuDNN load later, outside of torch's allocator."""
+_PLAUSIBLE_CONTEXT_BYTES = (int(0.1 * GIB), int(1.5 * GIB))
+_LOGGER = logging.getLogger(__name__)
+
+Parameters = VariationParameters | ImageToImageParameters
+
+
+class _Model(Protocol):
+    """Either role; `parameters` are those of its own."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def generate(
+        self,
+        image: RGBPixels,
+        seeds: Sequence[int],
+        parameters: Any,
+        on_step: StepCallback = ignore_steps,
+    ) -> GeneratedSet: ...
+
+
+ModelT = TypeVar("ModelT", bound=_Model)
+
+
+@dataclass(frozen=True)
+class MemoryShare:
+    """What one process may take of a card.
+
+    Attributes:
+        share: of the card, in (0, 1].
+        total_bytes: of the card.
+        outside_bytes: what the process takes outside of torch's allocator: context and kernels.
+    """
+
+    share: float
+    total_bytes: int
+    outside_bytes: int
+
+    def __post_init__(self) -> None:
+        """Refuse shares that leave nothing."""
+        if not 0 < self.share <= 1:
+            raise ValueError(f"the share of a GPU is {self.share}: set num_gpus between 0 and 1")
+        if self.limit_bytes <= 0:
+            raise ValueError(
+                f"a share of {self.share:g} of this card is {self.share_bytes / GIB:.2f} GiB, less "
+                f"than the {self.outside_bytes / GIB:.2f} GiB that CUDA itself takes: set num_gpus "
+                f"to at least {self.share_for(0):g}"
+            )
+
+    @property
+    def share_bytes(self) -> int:
+        """The process's share of the card."""
+        return int(self.share * self.total_bytes)
+
+    @property
+    def limit_bytes(self) -> int:
+        """What torch's allocator may take: the share less what lies outside of it."""
+        return self.share_bytes - self.outside_bytes
+
+    def share_for(self, allocated_bytes: int) -> float:
+        """Return the share that holds so much in torch's allocator, rounded up to hundredths."""
+        return math.ceil(100 * (allocated_bytes + self.outside_bytes) / self.total_bytes) / 100
+
+
+def claim(device: torch.device, share: float | None) -> MemoryShare | None:
+    """Bound this process's memory to its share of a card; None on other devices.
+
+    Args:
+        device: where the model will live; call this before anything is loaded there.
+        share: of the card; the whole card when None.
+
+    Raises:
+        ValueError: the share is no share, or leaves nothing beside the CUDA context.
+    """
+    if device.type != "cuda":
+        return None
+    properties = torch.cuda.get_device_properties(device)
+    context_bytes = _context_bytes(device, str(getattr(properties, "uuid", "")))
+    memory = MemoryShare(share or 1.0, properties.total_memory, context_bytes + KERNEL_BYTES)
+    torch.cuda.set_per_process_memory_fraction(memory.limit_bytes / memory.total_bytes, device)
+    _LOGGER.info(
+        "GPU memory: share %.2f of %.1f GiB, context %.2f GiB, limit %.2f GiB",
+        memory.share,
+        memory.total_bytes / GIB,
+        context_bytes / GIB,
+        memory.limit_bytes / GIB,
+    )
+    return memory
+
+
+def fitted(model: ModelT, memory: MemoryShare | None) -> "ModelT | SharedGPUModel":
+    """Make the largest set once and return the model with its peak known; as it is without a GPU.
+
+    Raises:
+        DeviceMemoryError: it does not fit; the sentence says what it needs and what to set.
+    """
+    if memory is None:
+        return model
+    started = time.monotonic()
+    peak_bytes = _warm_up(model, memory)
+    _LOGGER.info("warmed up in %.1f s, peak %.2f GiB", time.monotonic() - started, peak_bytes / GIB)
+    info = replace(
+        model.info,
+        gpu_memory_limit_gib=round(memory.share_bytes / GIB, 2),
+        gpu_memory_peak_gib=round((peak_bytes + memory.outside_bytes) / GIB, 2),
+    )
+    return SharedGPUModel(model, info)
+
+
+class SharedGPUModel:
+    """A model on a GPU that lives on when a set did not fit into memory."""
+
+    def __init__(self, model: _Model, info: ModelInfo) -> None:
+        """Take a model and what it is known to take."""
+        self._model = model
+        self._info = info
+
+    @property
+    def info(self) -> ModelInfo:
+        """Describe the loaded weights and their memory."""
+        return self._info
+
+    def generate(
+        self,
+        image: RGBPixels,
+        seeds: Sequence[int],
+        parameters: Parameters,
+        on_step: StepCallback = ignore_steps,
+    ) -> GeneratedSet:
+        """Make a set as the model does.
+
+        Raises:
+            DeviceMemoryError: it did not fit; the memory is given back.
+        """
+        with contextlib.suppress(torch.OutOfMemoryError):
+            return self._model.generate(image, seeds, parameters, on_step)
+        # Here the frames of the failed set are gone, and with them the tensors that they held.
+        torch.cuda.empty_cache()
+        raise DeviceMemoryError(f"{len(seeds)} images do not fit into the GPU's memory")
+
+
+def _warm_up(model: _Model, memory: MemoryShare) -> int:
+    peak_bytes = _peak_bytes(model, MAX_IMAGES)
+    if peak_bytes is not None:
+        return peak_bytes
+    small, larger = _peak_bytes(model, 1), _peak_bytes(model, 2)
+    limit = f"its share of {memory.share:g} allows {memory.limit_bytes / GIB:.1f} GiB"
+    if small is None or larger is None:
+        raise DeviceMemoryError(
+            f"{model.info.id} does not fit into the GPU's memory even for one image: {limit}; "
+            "raise num_gpus, or set a lower precision"
+        )
+    needed = needed_bytes(small, larger, MAX_IMAGES)
+    share = memory.share_for(needed)
+    advice = f"set num_gpus to at least {share:g}" if share <= 1 else "take a larger card"
+    raise DeviceMemoryError(
+        f"{model.info.id} needs about {needed / GIB:.1f} GiB for {MAX_IMAGES} images, {limit}: "
+        f"{advice}, or a lower precision"
+    )
+
+
+def needed_bytes(one_image: int, two_images: int, images: int) -> int:
+    """Extrapolate the peak of a batch from those of one and two images; it grows by the image."""
+    return one_image + (images - 1) * max(0, two_images - one_image)
+
+
+def _peak_bytes(model: _Model, images: int) -> int | None:
+    """Make a set of so many images and return the peak of torch's allocator; None if too much."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    with contextlib.suppress(torch.OutOfMemoryError):
+        model.generate(grey, range(images), largest_parameters(model.info))
+        return torch.cuda.max_memory_reserved()
+    torch.cuda.empty_cache()
+    return None
+
+
+def largest_parameters(info: ModelInfo) -> Parameters:
+    """Return parameters that take as much memory as any, in as few steps as show it.
+
+    With guidance the UNet sees each image twice; further steps take no more memory.
+    """
+    if info.role == "vae":
+        return VariationParameters()
+    return ImageToImageParameters(
+        prompt=str(info.defaults.get("prompt", "")),
+        strength=1.0,
+        guidance_scale=7.5,
+        num_inference_steps=2,
+    )
+
+
+def _context_bytes(device: torch.device, uuid: str) -> int:
+    """Create the CUDA context and return what it takes, by NVML's count of the whole card."""
+    before = _used_bytes(uuid)
+    torch.zeros(1, device=device)
+    torch.cuda.synchronize(device)
+    after = _used_bytes(uuid)
+    if before is None or after is None:
+        return DEFAULT_CONTEXT_BYTES
+    taken = after - before - torch.cuda.memory_reserved(device)
+    low, high = _PLAUSIBLE_CONTEXT_BYTES
+    # Somebody else may have come or gone meanwhile.
+    return taken if low <= taken <= high else DEFAULT_CONTEXT_BYTES
+
+
+def _used_bytes(uuid: str) -> int | None:
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        used: int = pynvml.nvmlDeviceGetMemoryInfo(handle).used
+    except pynvml.NVMLError:
+        return None
+    return used
