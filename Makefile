@@ -64,7 +64,7 @@ bench-codecs: setup-dev  ## What each image format costs, in time and bytes
 test-gpu: setup-dev  ## Full-size models with random weights sharing the card at hand; skips without
 	@$(RUN) -m pytest -s tests/gpu $(TESTS)
 
-weights: setup  ## Prepare the published weights in ./weights, resumable (WEIGHTS="--help" for more)
+weights: setup  ## Prepare the published weights, resumable (WEIGHTS="--help" for more)
 	@$(RUN) -m scripts.weights $(WEIGHTS)
 
 check: setup-dev  ## Lint, format, types and import arrows

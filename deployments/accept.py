@@ -22,7 +22,9 @@ def negotiate(request: Request, offered: Sequence[str]) -> str:
         return offered[0]
     best = max(offered, key=lambda media_type: _quality(media_type, ranges))
     if _quality(best, ranges) <= 0:
-        raise NotAcceptableError(f"Accept names nothing that is made here: {', '.join(offered)}")
+        raise NotAcceptableError(
+            f"Accept names nothing that this route makes; it makes {', '.join(offered)}"
+        )
     return best
 
 

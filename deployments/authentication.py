@@ -24,7 +24,7 @@ def read_digests(path: Path) -> list[str]:
     """Read a file of keys: one `sha256:<digest> <name>` a line; `#` begins a comment.
 
     Raises:
-        ValueError: it cannot be read, holds no key, or has a line of another shape.
+        ValueError: it cannot be read, or has a line of another shape.
     """
     try:
         lines = path.read_text().splitlines()
@@ -43,8 +43,6 @@ def read_digests(path: Path) -> list[str]:
                 "`make api-key` writes it"
             )
         digests.append(match["digest"])
-    if not digests:
-        raise ValueError(f"api_keys_file {path} holds no key: add one with `make api-key`")
     return digests
 
 
@@ -55,11 +53,13 @@ class ApiKeys:
         """Read the file.
 
         Raises:
-            ValueError: as `read_digests`.
+            ValueError: as `read_digests`, or it holds no key.
         """
         self._path = path
         self._seen = self._state()
         self._digests = read_digests(path)
+        if not self._digests:
+            raise ValueError(f"api_keys_file {path} holds no key: add one with `make api-key`")
 
     def check(self, authorization: str | None) -> None:
         """Accept an Authorization header, or refuse it.
@@ -86,7 +86,9 @@ class ApiKeys:
         try:
             self._digests = read_digests(self._path)
         except ValueError as error:
-            _LOGGER.error("the keys stay as they were: %s", error)
+            # A key that somebody meant to revoke must not live on in a file that went wrong.
+            self._digests = []
+            _LOGGER.error("nobody is let in until this is mended: %s", error)
 
     def _state(self) -> tuple[int, int] | None:
         try:

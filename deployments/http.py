@@ -23,6 +23,7 @@ def build_http(service: Service, metrics: IngressMetrics) -> FastAPI:
         description="One face in, two paired sets of ten out.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     http.state.service = service
     for module in (pairs, compatibility, status, pages):
@@ -49,13 +50,17 @@ async def _twinset_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     where = f"{request.method} {request.url.path}"
+    headers = dict(getattr(error, "headers", None) or {})
+    methods = headers.get("Allow", "another method")
     known: dict[int, errors.TwinsetError] = {
         404: errors.NotFoundError(f"there is no {where}"),
-        405: errors.MethodNotAllowedError(f"{where} is not allowed: use another method"),
+        405: errors.MethodNotAllowedError(f"{where} is not allowed: use {methods}"),
     }
     fallback = errors.InvalidRequestError("the request cannot be read")
     status_code = error.status_code if isinstance(error, HTTPException) else 400
-    return await _twinset_error(request, known.get(status_code, fallback))
+    response = await _twinset_error(request, known.get(status_code, fallback))
+    response.headers.update(headers)
+    return response
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ import argparse
 import sys
 
 from huggingface_hub import InferenceClient
+from PIL.PngImagePlugin import PngInfo
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("face", help="JPEG, PNG or WebP")
@@ -22,5 +23,8 @@ try:
     )
 except Exception as error:  # a refusal, or whatever its HTTP library raises
     sys.exit(str(error))
-image.save("huggingface-seed-7.png")
+marking = PngInfo()  # the client decodes the file; what it says of itself is kept by hand
+for name, text in image.text.items():
+    marking.add_itxt(name, text)
+image.save("huggingface-seed-7.png", pnginfo=marking)
 print(f"huggingface-seed-7.png, {image.width}x{image.height}")

@@ -1,4 +1,4 @@
-"""Uses OpenAI's SDK with Twinset: variations by the VAE, edits by the diffusion model.
+"""Uses OpenAI's SDK (`pip install openai`) with Twinset: edits, as a list and as a stream.
 
 python openai_client.py face.jpg
 """

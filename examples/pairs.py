@@ -39,7 +39,9 @@ try:
             headers=headers,
             timeout=130,
         )
-except (OSError, httpx.HTTPError) as error:
+except OSError as error:
+    sys.exit(f"cannot read {arguments.face}: {error.strerror}")
+except httpx.HTTPError as error:
     sys.exit(f"cannot ask {arguments.url}: {error}")
 if answer.status_code != 200:
     sys.exit(f"{answer.status_code}: {answer.json()['error']['message']}")

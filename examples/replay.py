@@ -43,6 +43,8 @@ try:
         if hashlib.sha256(picture).hexdigest() != facts["input"]["sha256"]:
             sys.exit(f"{arguments.input} is not the picture that {arguments.image} was made of")
         cards = {card["id"]: card for card in client.get("/v1/models").json()["data"]}
+        if " + " in facts["model"]:
+            sys.exit(f"{arguments.image} is a contact sheet: replay one of its images")
         if facts["model"] not in cards:
             sys.exit(f"this service does not serve {facts['model']}, but {', '.join(cards)}")
         card = cards[facts["model"]]
@@ -63,6 +65,8 @@ except (OSError, httpx.HTTPError) as error:
     sys.exit(f"cannot replay: {error}")
 
 again = base64.b64decode(answer["pairs"][seeds.index(facts["seed"])][card["role"]]["b64_json"])
+if pixels(again).shape != pixels(original).shape:
+    sys.exit(f"not the same: {arguments.image} was resized after it was made")
 difference = int(np.abs(pixels(again) - pixels(original)).max())
 if difference == 0:
     print(f"the same: every pixel of seed {facts['seed']} of {facts['model']}")

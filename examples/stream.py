@@ -49,5 +49,7 @@ try:
             elif event["type"] == "completed":
                 for role, made in event["sets"].items():
                     print(f"{role}: {made['model']}, {made['metrics']}")
-except (OSError, httpx.HTTPError) as error:
+except OSError as error:
+    sys.exit(f"cannot read {arguments.face}: {error.strerror}")
+except httpx.HTTPError as error:
     sys.exit(f"cannot ask {arguments.url}: {error}")

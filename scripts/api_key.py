@@ -23,11 +23,19 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if not _NAME.fullmatch(arguments.name):
-        sys.stderr.write(f"twinset: {arguments.name!r} is no name: use letters, digits, . @ + -\n")
+        sys.stderr.write(
+            f"twinset: {arguments.name!r} is no name: use up to 80 letters, digits, _ . @ + -\n"
+        )
         return 1
     try:
         key = add_key(arguments.file, arguments.name)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        sys.stderr.write(
+            f"twinset: cannot write {arguments.file}: {error.strerror}; choose another file (KEYS=)"
+            ", or run this as somebody who may\n"
+        )
+        return 1
+    except ValueError as error:
         sys.stderr.write(f"twinset: {error}\n")
         return 1
     sys.stdout.write(
@@ -46,6 +54,7 @@ def add_key(file: Path, name: str) -> str:
     """
     if file.exists():
         read_digests(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
     key = PREFIX + secrets.token_urlsafe(32)
     file.touch(mode=0o600)
     with file.open("a") as opened:

@@ -80,6 +80,7 @@ def run(face: Path, out: Path, config: Path, seed: int) -> None:
         archive = _ask(service, picture, seed)
         done = time.monotonic()
     manifest = write_answer(archive, out)
+    (out / f"input{face.suffix}").write_bytes(picture)
     _report(manifest, out, Timings(asked - started, done - asked))
 
 
@@ -124,13 +125,14 @@ def write_answer(archive: bytes, out: Path) -> dict[str, Any]:
     """Write the files of an answer into folder `out`; returns its manifest."""
     with zipfile.ZipFile(BytesIO(archive)) as opened:
         manifest: dict[str, Any] = json.loads(opened.read(MANIFEST))
-        (out / MANIFEST).write_bytes(opened.read(MANIFEST))
         (out / SHEET).write_bytes(opened.read(SHEET))
         for pair in manifest["pairs"]:
             for role in manifest["sets"]:
                 file = pair[role]["file"]
                 name = f"{role}-{pair['index']}-seed-{pair['seed']}{Path(file).suffix}"
                 (out / name).write_bytes(opened.read(file))
+                pair[role]["file"] = name
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False))
     return manifest
 
 

@@ -40,6 +40,7 @@ class LocalRay:
         self.directory = Path(tempfile.mkdtemp(prefix="twinset-", dir=_short_directory()))
         self.api_key: str | None = None
         """A key made for this run alone; None where nobody needs one or the config has its own."""
+        self.needs_key = False
 
     def __enter__(self) -> Self:
         """Start Ray and submit the config; the application may not be ready yet."""
@@ -132,6 +133,11 @@ class LocalRay:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise LocalRayError(str(error)) from error
         config.setdefault("http_options", {})["port"] = self._port
+        if self._num_gpus == 0 and _asks_for_gpus(config):
+            raise LocalRayError(
+                "it asks for GPUs and this run has none: add NUM_GPUS=1 (the simulation's are "
+                "pretended; real models need `ray start` and `serve deploy`, see the README)"
+            )
         for application in config["applications"]:
             self._provide_key(application.get("args") or {})
         target = self.directory / "serve.yaml"
@@ -141,11 +147,20 @@ class LocalRay:
     def _provide_key(self, arguments: dict[str, Any]) -> None:
         """Put a key of this run's own in the place of a file of keys that is not here."""
         named = arguments.get("api_keys_file")
+        self.needs_key = named is not None
         if named is None or Path(named).exists():
             return
         keys = self.directory / "api-keys"
         self.api_key = add_key(keys, "this-run")
         arguments["api_keys_file"] = str(keys)
+
+
+def _asks_for_gpus(config: dict[str, Any]) -> bool:
+    return any(
+        (deployment.get("ray_actor_options") or {}).get("num_gpus", 0) > 0
+        for application in config["applications"]
+        for deployment in application.get("deployments") or []
+    )
 
 
 def isolate_environment(directory: Path) -> None:

@@ -27,10 +27,12 @@ class RunningService:
     Attributes:
         url: its base URL.
         api_key: made for this run; None where nobody needs one or the config has its own.
+        needs_key: callers need one, of this run or of the config's file.
     """
 
     url: str
     api_key: str | None = None
+    needs_key: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -82,7 +84,7 @@ def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[RunningServi
         try:
             with service:
                 wait_until_ready(url, service)
-                yield RunningService(url, service.api_key)
+                yield RunningService(url, service.api_key, service.needs_key)
         except LocalRayError as error:
             raise ServeError(f"Serve could not start {config}: {error}") from error
 
@@ -133,7 +135,8 @@ def _is_ready(url: str) -> bool:
 
 def _announce(service: RunningService) -> None:
     url, key = service.url, service.api_key
-    header = f'-H "Authorization: Bearer {key}" ' if key else ""
+    shown = key or "$TWINSET_API_KEY"
+    header = f'-H "Authorization: Bearer {shown}" ' if service.needs_key else ""
     lines = [
         f"Twinset serves at {url} until Ctrl-C. Open it in a browser, or try:",
         *([f"  API key of this run: {key}"] if key else []),

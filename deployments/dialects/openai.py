@@ -51,7 +51,7 @@ class VariationFields(GenerationFields):
         str | None,
         Field(
             description="celeba-vae, stable-diffusion-v1-5, or a true id of /v1/models",
-            examples=["celeba-vae"],
+            examples=["stable-diffusion-v1-5", "celeba-vae"],
         ),
     ] = None
     size: Annotated[

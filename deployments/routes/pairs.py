@@ -125,6 +125,9 @@ async def inspect(request: Request, service: ServiceParameter) -> InspectRespons
 
 
 async def _body(request: Request, service: Service) -> Body:
+    for name in request.query_params:
+        message = f"{name} stands in the address: send it as a field of the body"
+        raise InvalidRequestError(message, param=name)
     limit = service.limits.max_bytes
     return await service.read(request, lambda one: read_body(one, limit))
 

@@ -1,5 +1,6 @@
 """What a request may hold beside the picture; an unknown field is an error."""
 
+import re
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -18,6 +19,7 @@ ROLE_NAMES: dict[str, Role] = {
     "stable-diffusion-v1-5": "stable_diffusion",
 }
 MAX_PROMPT_CHARACTERS = 2000
+_CROP = re.compile(r"center|\d{1,5},\d{1,5},\d{1,5}")
 MAX_DIVERSITY_FACTORS = 12
 EXPLORED_FACTORS = [float(factor) for factor in range(1, 11)]
 
@@ -45,7 +47,7 @@ class SeedFields(Fields):
             min_length=1,
             max_length=MAX_IMAGES,
             description="The seed of each image, in place of n and seed",
-            examples=[[7, 8, 9]],
+            examples=[None, [7, 8, 9]],  # the first one fills the form of /docs
         ),
     ] = None
 
@@ -61,7 +63,6 @@ class PictureFields(Fields):
     crop: Annotated[
         str,
         Field(
-            pattern=r"^(center|\d{1,5},\d{1,5},\d{1,5})$",
             description="`center`, or `x,y,side` in pixels of the upright picture",
             examples=["center", "40,20,512"],
         ),
@@ -73,6 +74,13 @@ class PictureFields(Fields):
         float | None,
         Field(gt=0, description="Deadline in seconds, at most the server's", examples=[30.0]),
     ] = None
+
+    @field_validator("crop")
+    @classmethod
+    def _is_a_square(cls, value: str) -> str:
+        if not _CROP.fullmatch(value):
+            raise ValueError("use center, or x,y,side in whole pixels, such as 40,20,512")
+        return value
 
 
 class GenerationFields(SeedFields, PictureFields):
@@ -130,7 +138,7 @@ class PairRequest(GenerationFields):
 
     models: Annotated[
         list[str] | None,
-        Field(description="Which sets to make: vae, stable_diffusion", examples=[["vae"]]),
+        Field(description="Which sets to make", examples=[["vae", "stable_diffusion"], ["vae"]]),
     ] = None
     allow_partial: Annotated[
         bool,

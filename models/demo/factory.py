@@ -6,6 +6,7 @@ from typing import Any
 
 from models.celeba_vae.checkpoint import load_vae
 from models.celeba_vae.sampler import CelebAVAESampler
+from models.gpu import SharedGPUModel
 from models.stable_diffusion.checkpoint import load_stable_diffusion
 from models.stable_diffusion.image_to_image import ImageToImageSampler
 
@@ -18,13 +19,16 @@ NOTE = (
 )
 
 
-def load_demo_vae(device: str = "cpu", torch_threads: int | None = None) -> CelebAVAESampler:
+def load_demo_vae(
+    device: str = "cpu", torch_threads: int | None = None, gpu_share: float | None = None
+) -> CelebAVAESampler | SharedGPUModel:
     """Load the embedded VAE, 150 px: a model factory."""
     directory = WEIGHTS / "celeba_vae"
     return load_vae(
         weights=str(directory),
         device=device,
         torch_threads=torch_threads,
+        gpu_share=gpu_share,
         model_id="demo-vae",
         licence=LICENCE,
         defaults=_defaults(directory),
@@ -34,8 +38,11 @@ def load_demo_vae(device: str = "cpu", torch_threads: int | None = None) -> Cele
 
 
 def load_demo_diffusion(
-    device: str = "cpu", torch_threads: int | None = None, scheduler: str | None = None
-) -> ImageToImageSampler:
+    device: str = "cpu",
+    torch_threads: int | None = None,
+    scheduler: str | None = None,
+    gpu_share: float | None = None,
+) -> ImageToImageSampler | SharedGPUModel:
     """Load the embedded latent diffusion model, 128 px: a model factory."""
     directory = WEIGHTS / "stable_diffusion"
     return load_stable_diffusion(
@@ -46,6 +53,7 @@ def load_demo_diffusion(
         image_size_px=128,
         scheduler=scheduler,
         torch_threads=torch_threads,
+        gpu_share=gpu_share,
         model_id="demo-diffusion",
         licence=LICENCE,
         defaults=_defaults(directory),

@@ -1,4 +1,4 @@
-"""Loads Stable Diffusion from a directory or the hub; the only file here that knows the hub."""
+"""Loads Stable Diffusion: from prepared weights, from a directory, or from the hub."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline
 
 from models.devices import prepare_device
+from models.gpu import SharedGPUModel, claim, fitted
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
 from models.stable_diffusion.components import Components
@@ -19,32 +20,62 @@ from models.stable_diffusion.config import (
     PUBLISHED_REVISION,
     Precision,
     StableDiffusionConfig,
+    missing_in,
+    variant_of,
 )
 from models.stable_diffusion.image_to_image import ImageToImageSampler
+from models.stable_diffusion.published import fetch_snapshot, source_of
+from models.stable_diffusion.safety import SafetyChecker
+from models.weights_manifest import WeightsError, checked_directory
 
 PUBLISHED_PROMPT = "a high-resolution photograph of a person's face"
+# The last of the three says that the first is meant, so diffusers has nothing to warn of.
+_WITHOUT_SAFETY_CHECKER: Mapping[str, Any] = {
+    "safety_checker": None,
+    "feature_extractor": None,
+    "requires_safety_checker": False,
+}
 
 
 def load_pipeline(config: StableDiffusionConfig) -> StableDiffusionImg2ImgPipeline:
     """Load diffusers' own pipeline with an explicit precision, on the configured device.
 
     Raises:
-        OSError: nothing to load under `config.weights`, on disk or on the hub.
+        FileNotFoundError: the directory lacks a part of the checkpoint.
+        WeightsError: nothing to load under `config.weights`, on disk or on the hub.
     """
-    is_directory = Path(config.weights).expanduser().is_dir()
+    directory = _directory_of(config)
+    if missing := missing_in(directory, config.safety_checker):
+        raise FileNotFoundError(
+            f"the directory {directory} has no {', '.join(missing)}: it must hold a whole "
+            "checkpoint in diffusers' layout, with safetensors"
+        )
     pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
-        str(Path(config.weights).expanduser()) if is_directory else config.weights,
-        revision=None if is_directory else config.revision,
+        str(directory),
         # Without an explicit dtype half-precision files load mixed with float32 ones and crash.
         dtype=getattr(torch, config.resolved_precision),
+        variant=variant_of(directory, config.resolved_precision),
         use_safetensors=True,
-        local_files_only=is_directory,
+        local_files_only=True,
         low_cpu_mem_usage=False,
+        **({} if config.safety_checker else _WITHOUT_SAFETY_CHECKER),
     )
     if config.scheduler is not None:
         scheduler_class = getattr(diffusers, config.scheduler)
         pipeline.scheduler = scheduler_class.from_config(pipeline.scheduler.config)
     return pipeline.to(config.device)
+
+
+def _directory_of(config: StableDiffusionConfig) -> Path:
+    directory = Path(config.weights).expanduser()
+    if directory.is_dir():
+        return directory
+    if directory.is_absolute() or config.weights.startswith((".", "~")):
+        raise WeightsError(
+            f"weights is {config.weights!r} and there is no such directory: prepare one with "
+            "`make weights` and name it as `weights_dir`"
+        )
+    return fetch_snapshot(config.weights, config.revision, config.resolved_precision)
 
 
 def components_of(pipeline: StableDiffusionImg2ImgPipeline) -> Components:
@@ -55,7 +86,14 @@ def components_of(pipeline: StableDiffusionImg2ImgPipeline) -> Components:
         tokenizer=pipeline.tokenizer,
         unet=pipeline.unet.eval(),
         scheduler=pipeline.scheduler,
+        safety=_safety_of(pipeline),
     )
+
+
+def _safety_of(pipeline: StableDiffusionImg2ImgPipeline) -> SafetyChecker | None:
+    if pipeline.safety_checker is None:
+        return None
+    return SafetyChecker(pipeline.safety_checker.eval(), pipeline.feature_extractor)
 
 
 def load_stable_diffusion(
@@ -69,8 +107,11 @@ def load_stable_diffusion(
     model_id: str = "stable-diffusion-v1-5",
     licence: str = "CreativeML OpenRAIL-M; its use restrictions pass on to users",
     defaults: Mapping[str, Any] | None = None,
+    weights_dir: str | None = None,
+    safety_checker: bool = True,
+    gpu_share: float | None = None,
     **facts: Any,
-) -> ImageToImageSampler:
+) -> ImageToImageSampler | SharedGPUModel:
     """Load the model that a Stable Diffusion deployment serves: a model factory.
 
     Args:
@@ -84,17 +125,31 @@ def load_stable_diffusion(
         model_id: the id callers see.
         licence: of the weights.
         defaults: parameters used when a caller names none.
+        weights_dir: directory that `make weights` prepared, in place of `weights` and `revision`;
+            its files are checked against its manifest, and no network is touched.
+        safety_checker: whether the checkpoint's safety checker, if it has one, judges the images.
+        gpu_share: of a GPU, that this process keeps to; the whole one when absent.
         **facts: further fields of `ModelInfo`.
+
+    Raises:
+        RuntimeError: `device` names a GPU and there is none, or the model does not fit into its
+            share.
+        ValueError: an option has a value that cannot work.
+        WeightsError: the weights are not there, not whole, or cannot be fetched.
     """
     target = prepare_device(device, torch_threads)
-    config = StableDiffusionConfig(weights, revision, image_size_px, precision, device, scheduler)
+    memory = claim(target, gpu_share)
+    if weights_dir is not None:
+        weights, revision = _prepared(weights_dir, weights)
+    config = StableDiffusionConfig(
+        weights, revision, image_size_px, precision, device, scheduler, safety_checker
+    )
     components = components_of(load_pipeline(config))
-    directory = Path(weights).expanduser()
     chosen = {"prompt": PUBLISHED_PROMPT, **(defaults or {})}
     info = ModelInfo(
         id=model_id,
         role="stable_diffusion",
-        revision=_directory_revision(directory) if directory.is_dir() else str(revision),
+        revision=_revision_of(weights, revision, prepared=weights_dir is not None),
         image_size_px=image_size_px,
         defaults=asdict(ImageToImageParameters(**chosen)),
         licence=licence,
@@ -103,7 +158,24 @@ def load_stable_diffusion(
         scheduler=type(components.scheduler).__name__,
         **facts,
     )
-    return ImageToImageSampler(components, info)
+    return fitted(ImageToImageSampler(components, info), memory)
+
+
+def _prepared(weights_dir: str, weights: str) -> tuple[str, str | None]:
+    """Return the directory of prepared weights, once it is known to be whole, and its commit."""
+    if weights != PUBLISHED_ID:
+        raise ValueError(
+            f"weights is {weights!r} and weights_dir is {weights_dir!r}: give one of the two"
+        )
+    directory = checked_directory(weights_dir, "stable_diffusion")
+    return str(directory), source_of(directory).get("revision")
+
+
+def _revision_of(weights: str, revision: str | None, prepared: bool) -> str:
+    directory = Path(weights).expanduser()
+    if directory.is_dir() and not (prepared and revision):
+        return _directory_revision(directory)
+    return str(revision)
 
 
 def _directory_revision(directory: Path) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from models.stable_diffusion.safety import SafetyChecker
+
 
 @dataclass(frozen=True)
 class Components:
@@ -16,6 +18,7 @@ class Components:
         tokenizer: CLIPTokenizer.
         unet: UNet2DConditionModel.
         scheduler: any of diffusers' schedulers; never stepped itself, each set makes a copy.
+        safety: judges the finished images; none where the checkpoint has none or it is off.
     """
 
     vae: Any
@@ -23,6 +26,7 @@ class Components:
     tokenizer: Any
     unet: Any
     scheduler: Any
+    safety: SafetyChecker | None = None
 
     @property
     def device(self) -> torch.device:

@@ -5,6 +5,7 @@ generators (SDEdit, Meng et al. 2021; classifier-free guidance, Ho and Salimans 
 encodes the same picture once a generator.
 """
 
+import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from models.parameters import ImageToImageParameters
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.prompts import Embedding, PromptEncoder
 from models.tensors import pixels_of_signed, signed_tensor
+
+# A picture this dark (of 255) may stay black; from any other one a black image is a defect.
+_DARK = 8
 
 
 @dataclass
@@ -38,6 +42,7 @@ class ImageToImageSampler:
         self._components = components
         self._info = info
         self._prompts = PromptEncoder(components)
+        self._upcast_vae: Any = None
 
     @property
     def info(self) -> ModelInfo:
@@ -59,6 +64,9 @@ class ImageToImageSampler:
             seeds: one seed an image; its generator draws the posterior sample, then the noise.
             parameters: prompts, strength, guidance and steps.
             on_step: called after each step of the scheduler; what it raises ends the set.
+
+        Raises:
+            RuntimeError: an image is not finite or all black, in float32 too.
         """
         calls = _Calls()
         # Generators live on the CPU whatever the device: a seed means the same noise everywhere.
@@ -76,12 +84,14 @@ class ImageToImageSampler:
             calls.unet += 1
             latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[0]
             on_step(step, len(timesteps))
-        pixels = pixels_of_signed(self._decode(latents))
-        notes = _notes("prompt", prompt)
+        pixels, notes = self._finish(latents, may_be_black=int(image.max()) <= _DARK)
+        filtered = self._components.safety.flagged(pixels) if self._components.safety else ()
+        pixels[list(filtered)] = 0
+        notes += _notes("prompt", prompt)
         if _is_guided(parameters):
             negative = self._prompts.encode(parameters.negative_prompt)
             notes += _notes("negative_prompt", negative)
-        return GeneratedSet(pixels, calls.encoder, calls.unet, notes)
+        return GeneratedSet(pixels, calls.encoder, calls.unet, notes, filtered)
 
     def _context(self, prompt: Embedding, parameters: ImageToImageParameters, count: int) -> Tensor:
         """Return (N or 2N, T, C): with guidance, the negative prompt's half stands first."""
@@ -139,11 +149,56 @@ class ImageToImageSampler:
         negative, conditional = output.chunk(2)
         return torch.as_tensor(negative + parameters.guidance_scale * (conditional - negative))
 
-    def _decode(self, latents: Tensor) -> Tensor:
-        """Return (N, 3, S, S) float in about [-1, 1]."""
+    def _finish(self, latents: Tensor, may_be_black: bool) -> tuple[RGBPixels, tuple[str, ...]]:
+        """Return (N, S, S, 3) uint8 and notes; what half precision spoils is decoded once more.
+
+        The spoiled images alone: the others must not depend on what happened to them.
+        """
         vae = self._components.vae
-        scaled = latents.to(vae.dtype) / vae.config.scaling_factor
-        return torch.as_tensor(vae.decode(scaled, return_dict=False)[0])
+        decoded = _decode(vae, latents)
+        spoiled = _spoiled(decoded, may_be_black)
+        if not spoiled:
+            return pixels_of_signed(decoded), ()
+        if vae.dtype != torch.float32:
+            # One by one: a whole set in float32 may be more than the card has left.
+            upcast = self._float32_vae()
+            again = torch.cat([_decode(upcast, latents[[index]]) for index in spoiled])
+            if not _spoiled(again, may_be_black):
+                pixels = pixels_of_signed(torch.nan_to_num(decoded))
+                pixels[spoiled] = pixels_of_signed(again)
+                return pixels, (_upcast_note(spoiled, vae.dtype),)
+        raise RuntimeError(
+            f"images {spoiled} are not finite or all black, decoded in float32 too: the weights "
+            f"are damaged, or precision {self._info.precision!r} is too narrow for them; try "
+            "precision 'bfloat16' or 'float32'"
+        )
+
+    def _float32_vae(self) -> Any:
+        """Return the VAE in float32, made when it is first needed."""
+        if self._upcast_vae is None:
+            self._upcast_vae = copy.deepcopy(self._components.vae).float()
+        return self._upcast_vae
+
+
+def _decode(vae: Any, latents: Tensor) -> Tensor:
+    """Return (N, 3, S, S) in the VAE's dtype, in about [-1, 1]."""
+    scaled = latents.to(vae.dtype) / vae.config.scaling_factor
+    return torch.as_tensor(vae.decode(scaled, return_dict=False)[0])
+
+
+def _spoiled(decoded: Tensor, may_be_black: bool) -> list[int]:
+    """Return the indices of images with a value that is not finite, and of those all black."""
+    rows = decoded.float().flatten(start_dim=1)
+    bad = ~torch.isfinite(rows).all(dim=1)
+    if not may_be_black:
+        bad |= rows.amax(dim=1) <= 1 / 255 - 1  # what becomes 0 of 255
+    return [int(index) for index in bad.nonzero().flatten()]
+
+
+def _upcast_note(indices: Sequence[int], dtype: torch.dtype) -> str:
+    named = ", ".join(str(index) for index in indices)
+    precision = str(dtype).removeprefix("torch.")
+    return f"decoded again in float32, because {precision} spoiled them: images {named}"
 
 
 def _is_guided(parameters: ImageToImageParameters) -> bool:

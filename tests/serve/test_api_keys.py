@@ -98,11 +98,14 @@ def test_a_key_is_revoked_and_added_without_a_restart(
             assert post_pairs(client, face, n=1).status_code == 401
         with _client(url, f"Bearer {keys[1]}") as client:
             assert post_pairs(client, face, n=1).status_code == 200
-        file.write_text("what is this\n")  # a broken file locks nobody out and lets nobody in
-        with _client(url, f"Bearer {keys[1]}") as client:
-            assert post_pairs(client, face, n=1).status_code == 200
-        with _client(url, f"Bearer {keys[0]}") as client:
-            assert post_pairs(client, face, n=1).status_code == 401
+        for broken in ("what is this\n", "# nobody\n", None):  # nobody is let in by a broken file
+            file.unlink() if broken is None else file.write_text(broken)
+            for key in (keys[1], new):
+                with _client(url, f"Bearer {key}") as client:
+                    assert post_pairs(client, face, n=1).status_code == 401, broken
+            file.write_text(before)
+            with _client(url, f"Bearer {keys[1]}") as client:
+                assert post_pairs(client, face, n=1).status_code == 200
     finally:
         file.write_text(before)
 

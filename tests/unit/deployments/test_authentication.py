@@ -6,6 +6,18 @@ import pytest
 
 from deployments.authentication import ApiKeys, digest_of, read_digests
 from deployments.errors import UnauthenticatedError
+from scripts.api_key import add_key
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n"])
+def test_a_file_without_a_key_serves_nobody_and_can_be_filled(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "new" / "keys"
+    add_key(file, "first")  # the folder is made
+    file.write_text(content)
+    with pytest.raises(ValueError, match="holds no key"):
+        ApiKeys(file)
+    key = add_key(file, "second")
+    ApiKeys(file).check(f"Bearer {key}")
 
 
 def test_comments_and_several_keys(tmp_path: Path) -> None:
@@ -23,8 +35,6 @@ def test_comments_and_several_keys(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         (None, "cannot be read: make one"),
-        (b"", "holds no key"),
-        (b"# nothing\n", "holds no key"),
         (b"alice:secret\n", "line 1: expected"),
         (b"sha256:abc alice\n", "line 1: expected"),
         (b"\xff\xfe", "cannot be read"),

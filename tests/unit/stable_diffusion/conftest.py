@@ -1,8 +1,10 @@
 """A tiny random Stable Diffusion with the published one's structure: four latent channels."""
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -11,7 +13,60 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+)
+
+from models.demo.factory import SAMPLE_FACE
+
+
+def face(side: int) -> np.ndarray:
+    """Return the sample face as (side, side, 3) uint8."""
+    image = Image.open(SAMPLE_FACE).convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def use_published_names(directory: Path) -> None:
+    """Name a checkpoint's CLIP weights as the published files of 2022 do.
+
+    They came before transformers dropped a level of its modules: a name that is not understood
+    would leave a random text encoder or safety checker behind, with a warning.
+    """
+    for part, old, new in (
+        ("text_encoder", "", "text_model."),
+        ("safety_checker", "vision_model.", "vision_model.vision_model."),
+    ):
+        for file in (directory / part).glob("*.safetensors"):
+            weights = load_file(file)
+            renamed = {
+                new + name.removeprefix(old) if name.startswith(old) else name: value
+                for name, value in weights.items()
+            }
+            side = next(value for name, value in weights.items() if "position_embedding" in name)
+            renamed[f"{new}embeddings.position_ids"] = torch.arange(len(side))[None]
+            save_file(renamed, file, metadata={"format": "pt"})
+
+
+def tiny_safety_checker() -> StableDiffusionSafetyChecker:
+    """Return a random checker of the real class that flags nothing."""
+    torch.manual_seed(1)
+    text = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    vision = {**text, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+    text |= {"num_attention_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}
+    checker = StableDiffusionSafetyChecker(
+        CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
+    )
+    torch.nn.init.normal_(checker.visual_projection.weight)
+    checker.concept_embeds_weights.data.fill_(2.0)  # no cosine is over 2
+    checker.special_care_embeds_weights.data.fill_(2.0)
+    return checker
 
 
 def _tokenizer(directory: Path) -> CLIPTokenizer:
@@ -24,7 +79,9 @@ def _tokenizer(directory: Path) -> CLIPTokenizer:
     for merge in ("fa", "fac"):
         vocabulary[merge] = len(vocabulary)
     (directory / "vocab.json").write_text(json.dumps(vocabulary))
-    return CLIPTokenizer.from_pretrained(directory, model_max_length=24)
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 24}
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    return CLIPTokenizer.from_pretrained(directory)
 
 
 @pytest.fixture(scope="session")
@@ -80,4 +137,25 @@ def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     target = directory / "model"
     pipeline.save_pretrained(target)
+    return target
+
+
+@pytest.fixture(scope="session")
+def checked_directory(tiny_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the tiny model as the published one is stored: safety checker, both precisions."""
+    target = tmp_path_factory.mktemp("checked-diffusion") / "model"
+    pipeline = StableDiffusionImg2ImgPipeline.from_pretrained(
+        tiny_directory,
+        safety_checker=tiny_safety_checker(),
+        feature_extractor=CLIPImageProcessor(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        ),
+        requires_safety_checker=True,
+        low_cpu_mem_usage=False,
+    )
+    pipeline.save_pretrained(target)
+    pipeline.to(dtype=torch.float16).save_pretrained(target, variant="fp16")
+    shutil.rmtree(target / "tokenizer")
+    shutil.copytree(tiny_directory.parent / "made-tokenizer", target / "tokenizer")
+    use_published_names(target)
     return target
