@@ -41,6 +41,7 @@ class ModelInfo:
         device: where it runs, as torch names it, or "simulated".
         precision: "float32", "float16" or "bfloat16".
         scheduler: class of diffusers' that leads the steps; empty where there are none.
+        safety_checker: its images are judged, and those that are flagged withheld.
         gpu_memory_limit_gib: what a replica may take of its card; None without one or a share.
         gpu_memory_peak_gib: what it took at its largest request, when it warmed up.
         demo: made for trying Twinset out, not for good pictures.
@@ -57,6 +58,7 @@ class ModelInfo:
     device: str = "cpu"
     precision: str = "float32"
     scheduler: str = ""
+    safety_checker: bool = False
     gpu_memory_limit_gib: float | None = None
     gpu_memory_peak_gib: float | None = None
     demo: bool = False

@@ -42,6 +42,9 @@ class ModelCard(BaseModel):
             examples=["DPMSolverMultistepScheduler"],
         ),
     ]
+    safety_checker: Annotated[
+        bool, Field(description="Flagged images are withheld", examples=[True])
+    ]
     gpu_memory_limit_gib: Annotated[
         float | None,
         Field(description="What a replica may take of its card, GiB", examples=[36.0]),

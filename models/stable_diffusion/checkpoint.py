@@ -156,6 +156,7 @@ def load_stable_diffusion(
         device=str(target),
         precision=config.resolved_precision,
         scheduler=type(components.scheduler).__name__,
+        safety_checker=components.safety is not None,
         **facts,
     )
     return fitted(ImageToImageSampler(components, info), memory)
