@@ -61,6 +61,7 @@ def test_demo_makes_twenty_images_a_sheet_and_leaves_nothing_behind(tmp_path: Pa
     _assert_nothing_new(before)
 
 
+@pytest.mark.slow
 def test_demo_says_what_is_wrong_with_a_face(tmp_path: Path) -> None:
     missing = _run("demo", "--face", str(tmp_path / "no.jpg"))
     assert missing.returncode == 1

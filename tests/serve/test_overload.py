@@ -76,6 +76,7 @@ def _log_directory(client: httpx.Client) -> Path:
     return Path(ray_directory(client)) / "session_latest" / "logs"
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_ends_the_start_with_its_sentence(tmp_path: Path) -> None:
     def change(application: dict[str, Any]) -> None:
         application["args"]["vae"] = {"factory": "tests.broken_models:load_nothing"}

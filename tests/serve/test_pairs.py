@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from PIL import Image
 from skimage import data
 
@@ -57,6 +58,7 @@ def test_every_parameter_stands_resolved_in_the_answer(demo: httpx.Client, face:
         assert parameters[name] == defaults[name]
 
 
+@pytest.mark.slow
 def test_the_same_request_has_the_same_bytes_also_after_a_restart(
     demo: httpx.Client, face: bytes
 ) -> None:

@@ -34,7 +34,7 @@ def _flood(client: httpx.Client, face: bytes, role: str) -> Iterator[list[int]]:
             one.join()
 
 
-@pytest.mark.parametrize("role", ["stable_diffusion", "vae"])
+@pytest.mark.parametrize("role", ["stable_diffusion", pytest.param("vae", marks=pytest.mark.slow)])
 def test_a_flood_of_one_model_scales_that_model_alone(
     simulated: httpx.Client, face: bytes, role: str
 ) -> None:
