@@ -13,7 +13,6 @@ from starlette.responses import Response
 from deployments.errors import TwinsetError
 from deployments.pairing import MadeSet, Outcome, PairJob
 from deployments.schemas.answers import (
-    CropAnswer,
     ImageAnswer,
     IndexedImageAnswer,
     InputAnswer,
@@ -83,13 +82,7 @@ def resolved(job: PairJob) -> dict[str, Any]:
 
 def input_answer(job: PairJob) -> InputAnswer:
     """Say what came in."""
-    picture = job.picture
-    return InputAnswer(
-        sha256=picture.sha256,
-        width=picture.width_px,
-        height=picture.height_px,
-        crop=CropAnswer(**asdict(picture.crop)),
-    )
+    return InputAnswer(**job.picture.facts())
 
 
 def image_answer(job: PairJob, outcome: Outcome, index: int) -> ImageAnswer:

@@ -39,6 +39,7 @@ class Ingress:
         keys_file = settings.api_keys_file
         self._service = Service(
             settings=settings,
+            limits=settings.limits.picture_limits(),
             keys=None if keys_file is None else ApiKeys(Path(keys_file)),
             pairing=Pairing(
                 {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from deployments.calls import ModelCalls
 from deployments.errors import DeadlineExceededError, ModelUnavailableError, TwinsetError
-from deployments.sets import Parameters, SetJob, SetResult, StepDone
+from deployments.sets import SetJob, SetResult, StepDone
 from models.interfaces import ModelInfo, Role
+from models.parameters import Parameters
 from models.pixels import OutputFormat, SquarePicture
 from models.set_metrics import SetMetrics, descriptor, measure
 

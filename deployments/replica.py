@@ -154,12 +154,7 @@ class ModelReplica:
             seed=job.seeds[index],
             # All seeds: floating point rounds a little differently in a batch of another size.
             parameters={**vars(job.parameters), "seeds": list(job.seeds)},
-            input={
-                "sha256": job.picture.sha256,
-                "width": job.picture.width_px,
-                "height": job.picture.height_px,
-                "crop": vars(job.picture.crop),
-            },
+            input=job.picture.facts(),
             precision=info.precision,
             unet_calls=timed.generated.unet_calls,
             scheduler=info.scheduler,

@@ -4,9 +4,8 @@ from dataclasses import fields
 
 from deployments.errors import InvalidRequestError
 from deployments.schemas.requests import GenerationFields
-from deployments.sets import Parameters
 from models.interfaces import ModelInfo, Role
-from models.parameters import ImageToImageParameters, VariationParameters
+from models.parameters import ImageToImageParameters, Parameters, VariationParameters
 
 _PARAMETERS: dict[Role, type[Parameters]] = {
     "vae": VariationParameters,

@@ -14,6 +14,7 @@ from deployments import errors
 from deployments.admission import Admission, Place
 from deployments.authentication import ApiKeys
 from deployments.pairing import MadeSet, Outcome, Pairing, PairJob
+from deployments.parsing import Body, read_body
 from deployments.replica_counts import ReplicaCounts
 from deployments.resolving import resolve_parameters
 from deployments.schemas.requests import GenerationFields, PictureFields, SeedFields
@@ -56,6 +57,7 @@ class Service:
 
     Attributes:
         settings: of the application.
+        limits: what is refused of a picture.
         keys: of the callers; None when anybody may call.
         pairing: the two models.
         admission: the bound on requests under way.
@@ -65,17 +67,13 @@ class Service:
     """
 
     settings: AppSettings
+    limits: PictureLimits
     keys: ApiKeys | None
     pairing: Pairing
     admission: Admission
     decoders: ThreadPoolExecutor
     counts: ReplicaCounts
     deployments: Mapping[Role, str]
-
-    @property
-    def limits(self) -> PictureLimits:
-        """What is refused of a picture."""
-        return self.settings.limits.picture_limits()
 
     async def read(self, request: Request, read: Callable[[Request], Awaitable[BodyT]]) -> BodyT:
         """Read a body within the time that an upload may take.
@@ -95,6 +93,14 @@ class Service:
             ) from None
         except ClientDisconnect:
             raise errors.InvalidRequestError("the body ended before its time") from None
+
+    async def body(self, request: Request) -> Body:
+        """Read a multipart or JSON body within its time and up to its limit.
+
+        Raises:
+            TwinsetError: as `read` and `read_body`.
+        """
+        return await self.read(request, lambda one: read_body(one, self.limits.max_bytes))
 
     async def prepare(self, asked: Asked, place: Place) -> PairJob:
         """Decode the picture and fill in what the caller left open.

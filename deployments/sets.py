@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.interfaces import ModelInfo
-from models.parameters import ImageToImageParameters, VariationParameters
+from models.parameters import Parameters
 from models.pixels import OutputFormat, SquarePicture
-
-Parameters = VariationParameters | ImageToImageParameters
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from deployments.errors import TwinsetError
-from deployments.formatting import input_answer, resolved
+from deployments.formatting import resolved
 from deployments.pairing import MadeSet, Outcome, PairJob
 from models.contact_sheet import SheetBlock, SheetTile, caption_lines, compose
 from models.interfaces import RGBPixels, Role
@@ -39,7 +39,7 @@ def _provenance(job: PairJob, outcomes: Mapping[Role, Outcome]) -> Provenance:
         revision=" + ".join(one.model.revision for one in made),
         seed=job.seeds[0],
         parameters=resolved(job),
-        input=input_answer(job).model_dump(),
+        input=job.picture.facts(),
         precision=" + ".join(dict.fromkeys(one.model.precision for one in made)),
         unet_calls=sum(one.unet_calls for one in made),
         scheduler="".join(one.model.scheduler for one in made),

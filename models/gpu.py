@@ -25,7 +25,7 @@ from models.interfaces import (
     StepCallback,
     ignore_steps,
 )
-from models.parameters import ImageToImageParameters, VariationParameters
+from models.parameters import ImageToImageParameters, Parameters, VariationParameters
 from models.seeds import MAX_IMAGES
 
 GIB = 2**30
@@ -35,8 +35,6 @@ KERNEL_BYTES = int(0.25 * GIB)
 """Kernels and workspaces that cuBLAS and cuDNN load later, outside of torch's allocator."""
 _PLAUSIBLE_CONTEXT_BYTES = (int(0.1 * GIB), int(1.5 * GIB))
 _LOGGER = logging.getLogger(__name__)
-
-Parameters = VariationParameters | ImageToImageParameters
 
 
 class _Model(Protocol):

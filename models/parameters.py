@@ -56,6 +56,9 @@ class ImageToImageParameters:
             )
 
 
+Parameters = VariationParameters | ImageToImageParameters
+
+
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"{name} is {value}: it must be between {low:g} and {high:g}")

@@ -4,7 +4,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -83,6 +83,15 @@ class SquarePicture:
     width_px: int
     height_px: int
     crop: Crop
+
+    def facts(self) -> dict[str, Any]:
+        """Return what answers and images say of the input: digest, size in pixels and crop."""
+        return {
+            "sha256": self.sha256,
+            "width": self.width_px,
+            "height": self.height_px,
+            "crop": vars(self.crop),
+        }
 
 
 def read_square(data: bytes, limits: PictureLimits, crop: Crop | None = None) -> SquarePicture:

@@ -13,7 +13,7 @@ from deployments.errors import ContentFilteredError, ModelFailedError, Unsupport
 from deployments.events import EVENT_STREAM, EventStreamResponse, encoded, happenings
 from deployments.formatting import json_response, private_response
 from deployments.pairing import MadeSet, PairJob
-from deployments.parsing import Body, media_type, read_body, read_bytes
+from deployments.parsing import Body, media_type, read_bytes
 from deployments.routes.parts import ERROR_RESPONSES, ServiceParameter, authenticate, body_of
 from deployments.service import Service
 from models.interfaces import ROLES
@@ -45,7 +45,7 @@ async def edits(request: Request, service: ServiceParameter) -> Response:
     """
     negotiate(request, ["application/json", EVENT_STREAM])
     with service.admission.admit() as place:
-        body = await _body(request, service)
+        body = await service.body(request)
         models, _ = await service.pairing.describe_all(ROLES, allow_partial=True)
         asked, is_streamed = openai.read_edit(body, models)
         job = await service.prepare(asked, place)
@@ -70,7 +70,7 @@ async def variations(request: Request, service: ServiceParameter) -> Response:
     """Vary a face; one image unless `n` says more."""
     negotiate(request, ["application/json"])
     with service.admission.admit() as place:
-        body = await _body(request, service)
+        body = await service.body(request)
         models, _ = await service.pairing.describe_all(ROLES, allow_partial=True)
         job = await service.prepare(openai.read_variation(body, models), place)
         made = await _one_set(service, job, place)
@@ -93,7 +93,7 @@ async def img2img(request: Request, service: ServiceParameter) -> Response:
     """Repaint a face as A1111's web front ends ask for it."""
     negotiate(request, ["application/json"])
     with service.admission.admit() as place:
-        body = await _body(request, service)
+        body = await service.body(request)
         if not body.is_json:
             raise UnsupportedMediaError("send the request as application/json")
         echo = {name: value for name, value in body.fields.items() if name not in _PICTURES}
@@ -126,15 +126,10 @@ async def image_to_image(request: Request, service: ServiceParameter) -> Respons
 _PICTURES = ("init_images", "mask", "latent_mask", "firstpass_image")
 
 
-async def _body(request: Request, service: Service) -> Body:
-    limit = service.limits.max_bytes
-    return await service.read(request, lambda one: read_body(one, limit))
-
-
 async def _task_body(request: Request, service: Service) -> bytes | Body:
     kind = media_type(request)
     if kind == "application/json":
-        return await _body(request, service)
+        return await service.body(request)
     if kind.startswith("image/") or kind in ("", "application/octet-stream"):
         limit = service.limits.max_bytes
         return await service.read(request, lambda one: read_bytes(one, limit))

@@ -12,7 +12,7 @@ from deployments.errors import InvalidRequestError
 from deployments.events import EVENT_STREAM, EventStreamResponse, encoded, pair_events
 from deployments.formatting import json_response, pair_answer, private_response, sweep_answer
 from deployments.pairing import Outcome, PairJob
-from deployments.parsing import Body, read_body
+from deployments.parsing import Body
 from deployments.routes.parts import ERROR_RESPONSES, ServiceParameter, authenticate, body_of
 from deployments.schemas.answers import InspectResponse, PairResponse, SweepResponse
 from deployments.schemas.requests import (
@@ -128,8 +128,7 @@ async def _body(request: Request, service: Service) -> Body:
     for name in request.query_params:
         message = f"{name} stands in the address: send it as a field of the body"
         raise InvalidRequestError(message, param=name)
-    limit = service.limits.max_bytes
-    return await service.read(request, lambda one: read_body(one, limit))
+    return await service.body(request)
 
 
 def _pairs(body: Body) -> Asked:

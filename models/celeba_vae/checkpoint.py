@@ -4,7 +4,6 @@ A directory holds `config.json` beside `model.safetensors`, and may hold `source
 where the weights came from. Nothing here needs the network: `published.py` is what fetches.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from models.devices import prepare_device
 from models.gpu import SharedGPUModel, claim, fitted
 from models.interfaces import ModelInfo
 from models.parameters import VariationParameters
-from models.weights_manifest import SOURCE_FILE, checked_directory
+from models.weights_manifest import SOURCE_FILE, checked_directory, sha256_of
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -170,9 +169,9 @@ def weights_revision(weights: Path) -> str:
         ValueError: `source.json` speaks of other weights, or cannot be read.
     """
     if weights.is_file():
-        return f"sha256:{_sha256(weights)}"
+        return f"sha256:{sha256_of(weights)}"
     source = read_source(weights)
-    return source.revision if source else f"sha256:{_sha256(weights / WEIGHTS_FILE)}"
+    return source.revision if source else f"sha256:{sha256_of(weights / WEIGHTS_FILE)}"
 
 
 def read_source(directory: Path) -> Source | None:
@@ -194,7 +193,7 @@ def read_source(directory: Path) -> Source | None:
         source = Source(revision=str(fields["revision"]), sha256=str(fields["sha256"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} is no object with revision and sha256: {fix}") from error
-    found = _sha256(directory / WEIGHTS_FILE)
+    found = sha256_of(directory / WEIGHTS_FILE)
     if found != source.sha256:
         raise ValueError(
             f"{directory / WEIGHTS_FILE} has sha256 {found}, not {source.sha256}: {fix}"
@@ -218,8 +217,3 @@ def _read_config(file: Path) -> CelebAVAEConfig:
             f"{file} is no configuration of this network ({error}): it is an object with "
             "hidden_channels, latent_channels and image_size_px, and nothing else"
         ) from error
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

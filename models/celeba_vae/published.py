@@ -17,8 +17,8 @@ from models.celeba_vae.checkpoint import (
 )
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
-from models.downloads import GitBlob, Sha256, fetch
-from models.weights_manifest import SOURCE_FILE
+from models.downloads import GitBlob, fetch
+from models.weights_manifest import SOURCE_FILE, sha256_of
 
 PUBLISHED_ID = MODEL_ID
 PUBLISHED_LICENCE = LICENCE
@@ -100,7 +100,7 @@ def _install(network: CelebAVAE, directory: Path) -> None:
             "revision": PUBLISHED_REVISION,
             "url": PUBLISHED_URL,
             "licence": PUBLISHED_LICENCE,
-            "sha256": Sha256.of(made / WEIGHTS_FILE).sha256,
+            "sha256": sha256_of(made / WEIGHTS_FILE),
         }
         (made / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n")
         for name in (CONFIG_FILE, SOURCE_FILE, WEIGHTS_FILE):

@@ -7,17 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from tests.serve.conftest import ROOT, post_pairs, serving
-
-
-def _config(directory: Path, change: Any) -> Path:
-    config = yaml.safe_load((ROOT / "configs" / "simulated.yaml").read_text())
-    change(config["applications"][0])
-    path = directory / "changed.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
+from tests.serve.conftest import changed_config, post_pairs, serving
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +21,9 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
             "factory": "tests.broken_models:load_raising_diffusion"
         }
 
-    with serving(_config(tmp_path_factory.mktemp("narrow"), change), num_gpus=1) as client:
+    with serving(
+        changed_config(tmp_path_factory.mktemp("narrow"), "simulated.yaml", change), num_gpus=1
+    ) as client:
         yield client
 
 
@@ -81,6 +74,6 @@ def test_a_model_that_cannot_be_loaded_ends_the_start_with_its_sentence(tmp_path
     def change(application: dict[str, Any]) -> None:
         application["args"]["vae"] = {"factory": "tests.broken_models:load_nothing"}
 
-    config = _config(tmp_path, change)
+    config = changed_config(tmp_path, "simulated.yaml", change)
     with pytest.raises(RuntimeError, match="prepare them first"), serving(config, num_gpus=1):
         pass
