@@ -1,79 +1,203 @@
-"""A bounded number of requests under way; the others are told at once when to come back."""
+"""Who is let in: a bounded number of requests under way, fair between callers.
+
+A request first has a place among the bodies that are read; then, by the slowest model that it
+needs, one in the lane of that model. A pair counts with diffusion alone: its VAE set is made in no
+time, and requests for VAE sets only must not wait behind diffusion. Whoever gets no place is told
+so at once, with a time to come again.
+"""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from deployments.errors import OverloadedError
+from deployments.backlog import Backlog
+from deployments.errors import KeyLimitError, OverloadedError, TwinsetError
 from deployments.metrics import IngressMetrics
+from deployments.rooms import RateLimit, Room
+from deployments.settings import IngressSettings
+from models.interfaces import Role
 
-_SMOOTHING = 0.1
+_MODEL = {"vae": "VAE sets alone", "stable_diffusion": "diffusion"}
 
 
 class Place:
     """One request's place among those under way; given back once, by whoever ends the request.
 
     Attributes:
+        caller: whose it is; None where callers are not told apart.
         started: on the clock of `time.monotonic()`, seconds.
+        is_handed_over: whoever streams the answer releases it.
     """
 
-    def __init__(self, admission: "Admission") -> None:
-        """Take the place."""
+    def __init__(self, admission: "Admission", caller: str | None, room: Room) -> None:
+        """Take a place in a room."""
+        self.caller = caller
         self.started = time.monotonic()
         self.is_handed_over = False
-        self._admission: Admission | None = admission
+        self._admission = admission
+        self._room: Room | None = room
+        self._work: tuple[Backlog, int] | None = None
+        room.take(caller)
+
+    def enter(self, lane: Role) -> None:
+        """Move from those whose body is read to those who wait for a model.
+
+        Raises:
+            OverloadedError: the lane is full.
+            KeyLimitError: the caller holds as many of its places as one caller may.
+        """
+        room = self._admission.room_in(lane, self.caller)
+        self._leave()
+        room.take(self.caller)
+        self._room = room
+        self._admission.tell()
+
+    def expect(self, lane: Role, work: int, deadline: float) -> None:
+        """Count the work of this request; refuse it now if others' work lets it come too late.
+
+        Raises:
+            OverloadedError: it would be ready in time if it were alone, but not behind the others.
+        """
+        backlog = self._admission.backlogs[lane]
+        self._admission.check_time(backlog, work, deadline - time.monotonic())
+        backlog.add(work)
+        self._work = (backlog, work)
 
     def hand_over(self) -> "Place":
         """Leave it to the caller to release the place: an answer that is streamed lasts longer."""
         self.is_handed_over = True
         return self
 
-    def release(self, succeeded: bool = False) -> None:
+    def release(self) -> None:
         """Give the place back; a second time does nothing."""
-        if self._admission is not None:
-            self._admission.leave(time.monotonic() - self.started if succeeded else None)
-            self._admission = None
+        self._leave()
+        if self._work is not None:
+            backlog, work = self._work
+            backlog.add(-work)
+            self._work = None
+        self._admission.tell()
+
+    def _leave(self) -> None:
+        if self._room is not None:
+            self._room.give_back(self.caller)
+            self._room = None
 
 
 class Admission:
-    """Lets a bounded number of requests in."""
+    """Lets a bounded number of requests in.
 
-    def __init__(self, limit: int, metrics: IngressMetrics) -> None:
-        """Take the number of requests that may be under way."""
-        self._limit = limit
+    Attributes:
+        backlogs: by lane, the work under way.
+    """
+
+    def __init__(
+        self,
+        settings: IngressSettings,
+        backlogs: Mapping[Role, Backlog],
+        metrics: IngressMetrics,
+    ) -> None:
+        """Take the limits and what is known of the models' work."""
+        self.backlogs = backlogs
+        self._longest_s = settings.request_timeout_s
         self._metrics = metrics
-        self._under_way = 0
-        self._typical_s = 1.0
+        per_key = settings.max_requests_per_key
+        self._reading = Room(settings.max_reading, per_key)
+        self._lanes = {role: Room(settings.max_admitted_requests, per_key) for role in backlogs}
+        per_minute = settings.requests_per_minute_per_key
+        self._rate = None if per_minute is None else RateLimit(per_minute)
 
     @contextmanager
-    def admit(self) -> Iterator[Place]:
+    def admit(self, caller: str | None) -> Iterator[Place]:
         """Hold one place, for the context or until it is released by whom it was handed to.
+
+        Args:
+            caller: a name that tells callers apart; None where they are not.
 
         Raises:
             OverloadedError: all places are taken.
+            KeyLimitError: the caller holds too many places, or comes too often.
         """
-        if self._under_way >= self._limit:
-            raise OverloadedError(
-                f"{self._limit} requests are under way, as many as allowed: try again later",
-                retry_after_s=max(1, math.ceil(self._typical_s)),
-            )
-        self._move(+1)
-        place = Place(self)
+        place = self._let_in(caller)
         try:
             yield place
         except BaseException:
             place.release()
             raise
         if not place.is_handed_over:
-            place.release(succeeded=True)
+            place.release()
 
-    def leave(self, taken_s: float | None) -> None:
-        """Free a place; `taken_s` is None for a request that did not come to its end."""
-        self._move(-1)
-        if taken_s is not None:  # only those that came to their end tell how long one takes
-            self._typical_s += _SMOOTHING * (taken_s - self._typical_s)
+    def room_in(self, lane: Role, caller: str | None) -> Room:
+        """Return the room of a lane, in which the caller may take a place.
 
-    def _move(self, change: int) -> None:
-        self._under_way += change
-        self._metrics.admitted.set(self._under_way)
+        Raises:
+            OverloadedError: it is full.
+            KeyLimitError: the caller holds too many of its places.
+        """
+        room = self._lanes[lane]
+        self._check(room, caller, _MODEL[lane], self._retry_after_s(lane))
+        return room
+
+    def check_time(self, backlog: Backlog, work: int, left_s: float) -> None:
+        """Refuse work that would be ready in time by itself, but not behind what is under way.
+
+        Raises:
+            OverloadedError: it would come too late.
+        """
+        own_s, ahead_s = backlog.own_s(work), backlog.ahead_s()
+        late_s = ahead_s + own_s - left_s
+        if own_s <= left_s and late_s > 0:
+            message = (
+                f"the queue takes about {ahead_s:.0f} s, and your request has {left_s:.0f} s: "
+                "try again later, or allow more time"
+            )
+            raise self._refused("deadline", OverloadedError(message, None, math.ceil(late_s)))
+
+    def tell(self) -> None:
+        """Update the gauges."""
+        self._metrics.admitted.set(self._reading.taken, tags={"lane": "reading"})
+        for lane, room in self._lanes.items():
+            self._metrics.admitted.set(room.taken, tags={"lane": lane})
+
+    def _let_in(self, caller: str | None) -> Place:
+        if all(room.is_full for room in self._lanes.values()):  # no need to read the body
+            soonest_s = min(self._retry_after_s(lane) for lane in self._lanes)
+            raise self._full("", sum(room.limit for room in self._lanes.values()), soonest_s)
+        self._check(self._reading, caller, "reading", 1)
+        if self._rate is not None and caller is not None:
+            self._check_rate(self._rate, caller)
+        place = Place(self, caller, self._reading)
+        self.tell()
+        return place
+
+    def _check(self, room: Room, caller: str | None, what: str, retry_after_s: int) -> None:
+        refusal = room.refusal(caller)
+        if refusal == "full":
+            raise self._full(f" for {what}", room.limit, retry_after_s)
+        if refusal == "share":
+            message = (
+                f"your key has as many requests for {what} under way as one key may have now: "
+                "wait for some of them"
+            )
+            raise self._refused("share", KeyLimitError(message, None, retry_after_s))
+
+    def _check_rate(self, rate: RateLimit, caller: str) -> None:
+        wait_s = rate.wait_s(caller)
+        if wait_s > 0:
+            message = f"your key came too often: its next request may come in {wait_s:.1f} s"
+            raise self._refused("rate", KeyLimitError(message, None, math.ceil(wait_s)))
+        rate.count(caller)
+
+    def _full(self, what: str, limit: int, retry_after_s: int) -> TwinsetError:
+        message = (
+            f"{limit} requests{what} are under way, as many as allowed: try again in "
+            f"{retry_after_s} s"
+        )
+        return self._refused("full", OverloadedError(message, None, retry_after_s))
+
+    def _retry_after_s(self, lane: Role) -> int:
+        return self.backlogs[lane].retry_after_s(self._longest_s)
+
+    def _refused(self, reason: str, error: TwinsetError) -> TwinsetError:
+        self._metrics.refused.inc(tags={"reason": reason})
+        return error

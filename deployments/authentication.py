@@ -61,8 +61,11 @@ class ApiKeys:
         if not self._digests:
             raise ValueError(f"api_keys_file {path} holds no key: add one with `make api-key`")
 
-    def check(self, authorization: str | None) -> None:
+    def check(self, authorization: str | None) -> str:
         """Accept an Authorization header, or refuse it.
+
+        Returns:
+            The digest of the key: what tells callers apart.
 
         Raises:
             UnauthenticatedError: no key, or one that is not in the file.
@@ -77,6 +80,7 @@ class ApiKeys:
         # All are compared, so that the time does not tell which one came close.
         if not any([hmac.compare_digest(digest, known) for known in self._digests]):
             raise UnauthenticatedError("the API key is not known: check it, or ask for another")
+        return digest
 
     def _renew(self) -> None:
         state = self._state()

@@ -1,8 +1,9 @@
 """One call to a model deployment: within its deadline, tried again when its replica dies."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayError, RayTaskError
@@ -57,20 +58,30 @@ class ModelCalls:
         )
 
     async def generate(
-        self, job: SetJob, budget_s: float, watch: Callable[[StepDone], None] | None
+        self, job: SetJob, deadline: float, watch: Callable[[StepDone], None] | None
     ) -> SetResult:
         """Await a set; `watch` is told of each step, again from 1 when the set is made again.
+
+        Args:
+            job: each try gets it with the budget that is left by then.
+            deadline: on the clock of `time.monotonic()`, seconds.
+            watch: told of each step, or None.
 
         Raises:
             TwinsetError: as `call`.
         """
-        if watch is None:  # one message each way, instead of one a step
-            result: SetResult = await self.call("generate", job, budget_s=budget_s)
-            return result
         streaming = self.handle.options(stream=True)
-        return await self._within(
-            budget_s, lambda: _last(streaming.generate_watched.remote(job), watch)
-        )
+
+        def left() -> SetJob:
+            return replace(job, budget_s=max(0.0, deadline - time.monotonic()))
+
+        def send() -> _Call:
+            if watch is None:  # one message each way, instead of one a step
+                return _answer(self.handle.generate.remote(left()))
+            return _last(streaming.generate_watched.remote(left()), watch)
+
+        result: SetResult = await self._within(left().budget_s, send)
+        return result
 
     async def _within(self, budget_s: float, send: "Callable[[], _Call]") -> Any:
         try:

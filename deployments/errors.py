@@ -11,6 +11,7 @@
     ├── TooLargeError            413  the body is over the limit
     ├── UnsupportedMediaError    415  neither multipart nor JSON
     ├── OverloadedError          429  full; with Retry-After
+    ├── KeyLimitError            429  one key's share or rate is used up; with Retry-After
     ├── ModelFailedError         500  a model raised; ours to mend
     ├── OutOfMemoryError         503  a model ran out of GPU memory; with Retry-After
     ├── ModelUnavailableError    503  a model is away; with Retry-After
@@ -113,6 +114,13 @@ class OverloadedError(TwinsetError):
     code = "overloaded"
 
 
+class KeyLimitError(TwinsetError):
+    """One key has used up its share of the places, or its rate."""
+
+    type = "rate_limit_error"
+    code = "key_limit_exceeded"
+
+
 class ModelFailedError(TwinsetError):
     """A model raised while it made a set."""
 
@@ -148,6 +156,7 @@ HTTP_STATUS: dict[type[TwinsetError], int] = {
     TooLargeError: 413,
     UnsupportedMediaError: 415,
     OverloadedError: 429,
+    KeyLimitError: 429,
     ModelFailedError: 500,
     OutOfMemoryError: 503,
     ModelUnavailableError: 503,

@@ -42,8 +42,7 @@ class EventStreamResponse(StreamingResponse):
         """Take the encoded events and a place that was handed over."""
         # X-Accel-Buffering: a proxy in front must not collect what is meant to arrive at once.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        self._events = self._noted(events)
-        self._is_complete = False
+        self._events = events
         self._place = place
         super().__init__(self._events, headers=headers)
 
@@ -53,14 +52,7 @@ class EventStreamResponse(StreamingResponse):
             async with aclosing(self._events):
                 await super().__call__(scope, receive, send)
         finally:
-            self._place.release(succeeded=self._is_complete)
-
-    async def _noted(self, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        # Sending returns as usual when the caller leaves: only the last event tells.
-        async with aclosing(events):
-            async for event in events:
-                yield event
-        self._is_complete = True
+            self._place.release()
 
 
 async def encoded(

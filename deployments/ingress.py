@@ -10,6 +10,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.admission import Admission
 from deployments.authentication import ApiKeys
+from deployments.backlog import Backlog
 from deployments.calls import ModelCalls
 from deployments.http import build_http
 from deployments.metrics import IngressMetrics
@@ -35,6 +36,13 @@ class Ingress:
             ValueError: the file of API keys cannot be used.
         """
         self._metrics = IngressMetrics()
+        context = serve.get_replica_context()
+        counts = ReplicaCounts(context.app_name)
+
+        def replicas(role: Role) -> float:
+            return counts.running(deployments[role]) / counts.running(context.deployment)
+
+        backlogs = {role: Backlog(lambda role=role: replicas(role)) for role in ROLES}  # type: ignore[misc]
         attempts = settings.ingress.max_attempts
         keys_file = settings.api_keys_file
         self._service = Service(
@@ -42,11 +50,12 @@ class Ingress:
             limits=settings.limits.picture_limits(),
             keys=None if keys_file is None else ApiKeys(Path(keys_file)),
             pairing=Pairing(
-                {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES}
+                {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES},
+                backlogs,
             ),
-            admission=Admission(settings.ingress.max_admitted_requests, self._metrics),
+            admission=Admission(settings.ingress, backlogs, self._metrics),
             decoders=ThreadPoolExecutor(settings.ingress.max_decoding, "decode"),
-            counts=ReplicaCounts(serve.get_replica_context().app_name),
+            counts=counts,
             deployments=deployments,
         )
 

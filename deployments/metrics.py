@@ -44,5 +44,12 @@ class IngressMetrics:
             "twinset_set_retries", description="Sets tried again", tag_keys=("role",)
         )
         self.admitted = metrics.Gauge(
-            "twinset_admitted_requests", description="Requests for images under way"
+            "twinset_admitted_requests",
+            description="Requests under way, by the lane of their slowest model",
+            tag_keys=("lane",),
+        )
+        self.refused = metrics.Counter(
+            "twinset_refused_requests",
+            description="Requests answered 429 at once, by reason: full, share, rate, deadline",
+            tag_keys=("reason",),
         )

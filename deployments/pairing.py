@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deployments.backlog import Backlog, work_of
 from deployments.calls import ModelCalls
 from deployments.errors import DeadlineExceededError, ModelUnavailableError, TwinsetError
 from deployments.sets import SetJob, SetResult, StepDone
@@ -62,9 +63,10 @@ Watcher = Callable[[Role, Happening], None]
 class Pairing:
     """Makes paired sets with the models behind two handles."""
 
-    def __init__(self, calls: Mapping[Role, ModelCalls]) -> None:
-        """Take the calls to each role's deployment."""
+    def __init__(self, calls: Mapping[Role, ModelCalls], backlogs: Mapping[Role, Backlog]) -> None:
+        """Take the calls to each role's deployment, and whom to tell how long a set took."""
         self._calls = calls
+        self._backlogs = backlogs
         self._described: dict[Role, tuple[float, ModelInfo]] = {}
         self._asking: dict[Role, asyncio.Task[ModelInfo]] = {}
 
@@ -177,7 +179,9 @@ class Pairing:
         """
         budget_s = max(0.0, job.deadline - time.monotonic())
         set_job = SetJob(job.picture, job.seeds, parameters, job.output_format, budget_s)
-        result = await self._calls[role].generate(set_job, budget_s, watch)
+        result = await self._calls[role].generate(set_job, job.deadline, watch)
+        work = work_of(parameters, len(job.seeds))
+        self._backlogs[role].observe(work, result.timings_ms["model"] / 1000)
         metrics = await asyncio.to_thread(_measure, job.picture, result)
         return MadeSet(parameters, result, metrics)
 

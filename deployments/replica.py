@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import os
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
@@ -13,23 +14,27 @@ import ray
 from ray import serve
 
 from deployments.errors import DeadlineExceededError, ModelFailedError, OutOfMemoryError
+from deployments.heartbeat import Heartbeat
 from deployments.metrics import ReplicaMetrics
 from deployments.sets import SetJob, SetResult, StepDone
 from deployments.settings import ModelSettings
 from deployments.worker import ModelWorker, SetAbortedError, TimedSet
 from models.interfaces import (
     DeviceMemoryError,
+    GeneratedSet,
     ModelInfo,
     RGBPixels,
     Role,
     StepCallback,
     ignore_steps,
+    joined,
 )
 from models.provenance import Provenance, encode_with_provenance
 from models.set_metrics import METRIC_SIDE_PX, descriptor
 
 ENCODER_THREADS = 4
 _RETRY_AFTER_S = 5
+_IN_HALVES = "memory was short: the set was made in two halves"
 _NO_DESCRIPTORS = np.empty((0, METRIC_SIDE_PX, METRIC_SIDE_PX, 3), dtype=np.uint8)
 _LOGGER = logging.getLogger("ray.serve")
 
@@ -51,7 +56,7 @@ class ModelReplica:
                 f"{settings.factory} makes a {self._model.info.role} model, but this deployment "
                 f"serves the role {self.role}: set another factory"
             )
-        self._worker = ModelWorker()
+        self._worker = ModelWorker(Heartbeat(settings.stalled_after_s))
         self._encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
         self._metrics = ReplicaMetrics()
         if self._model.info.gpu_memory_peak_gib is not None:
@@ -62,7 +67,17 @@ class ModelReplica:
         return self._model.info
 
     async def check_health(self) -> None:
-        """Answer; asynchronous, so that it cannot starve behind requests."""
+        """End this process when a step of the model has stalled, so that Serve replaces it.
+
+        Asynchronous, so that it cannot starve behind requests. Not an error for Serve to count:
+        that would wait for the requests that hang, as long as a graceful shutdown may take. This
+        way their callers' ingress learns at once, and makes their sets on another replica.
+        """
+        stalled_s = self._worker.heartbeat.stalled_s()
+        if stalled_s is not None:
+            _LOGGER.critical("a step has taken %.1f s: this replica ends itself", stalled_s)
+            logging.shutdown()
+            os._exit(1)  # a thread that hangs would keep an orderly exit waiting
 
     async def generate(self, job: SetJob, on_step: StepCallback = ignore_steps) -> SetResult:
         """Make one set; cancelling the call ends the model's work within one step.
@@ -114,11 +129,7 @@ class ModelReplica:
         """
         try:
             return await self._worker.run(
-                lambda on_step: self._model.generate(
-                    job.picture.pixels, job.seeds, job.parameters, on_step
-                ),
-                job.budget_s,
-                watch,
+                lambda on_step: self._generate(job, on_step), job.budget_s, watch
             )
         except SetAbortedError:
             message = f"the {self.role} set was not ready in time"
@@ -132,6 +143,25 @@ class ModelReplica:
             _LOGGER.error("the model raised %s at\n%s", type(error).__qualname__, frames)
             message = f"the {self.role} model failed; its log tells the operator where"
             raise ModelFailedError(message) from None
+
+    def _generate(self, job: SetJob, on_step: StepCallback) -> GeneratedSet:
+        """Make a set; when memory runs out, once more in two halves. In the model's thread."""
+
+        def part(seeds: Sequence[int]) -> GeneratedSet:
+            made: GeneratedSet = self._model.generate(
+                job.picture.pixels, seeds, job.parameters, on_step
+            )
+            return made
+
+        try:
+            return part(job.seeds)
+        except DeviceMemoryError:
+            if len(job.seeds) < 2:
+                raise
+        # After the except block, so that nothing of the failed set is held by its traceback.
+        _LOGGER.warning("out of memory for %d images: trying two halves", len(job.seeds))
+        half = (len(job.seeds) + 1) // 2
+        return joined([part(job.seeds[:half]), part(job.seeds[half:])], _IN_HALVES)
 
     async def _encode(self, job: SetJob, timed: TimedSet) -> list[tuple[bytes, RGBPixels] | None]:
         # Pillow releases the GIL while it compresses, so threads really help.

@@ -1,32 +1,59 @@
 """How many replicas each deployment has, asked of Serve at most once a second."""
 
 import asyncio
+import logging
 import time
 
 from ray import serve
 
 _AGE_S = 1.0
+_PATIENCE_S = 1.0
+_LOGGER = logging.getLogger("ray.serve")
 
 
 class ReplicaCounts:
-    """Counts replicas by state; a call within a second of the last repeats its answer."""
+    """Counts replicas by state; nobody waits long for an answer that Serve's controller owes.
+
+    While the controller is away, what was known last stays the answer.
+    """
 
     def __init__(self, application: str) -> None:
         """Take the name of the application whose deployments are counted."""
         self._application = application
-        self._asked = float("-inf")
-        self._lock = asyncio.Lock()
+        self._answered = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
         self._counts: dict[str, dict[str, int]] = {}
 
     async def of(self, deployment: str) -> dict[str, int]:
         """Return counts by state in lower case, such as {"running": 2}; `running` is always in."""
-        async with self._lock:  # those who ask at the same time share one answer
-            if time.monotonic() - self._asked > _AGE_S:
-                self._counts = await asyncio.to_thread(self._ask)
-                self._asked = time.monotonic()
+        asking = self._renew()
+        if asking is not None:  # those who ask at the same time share one answer
+            await asyncio.wait({asking}, timeout=_PATIENCE_S)
+        return self._known(deployment)
+
+    def running(self, deployment: str) -> int:
+        """Return how many run, as known last, at least 1; what is old is asked for meanwhile."""
+        self._renew()
+        return max(1, self._known(deployment)["running"])
+
+    def _known(self, deployment: str) -> dict[str, int]:
         return {"running": 0, **self._counts.get(deployment, {})}
 
-    def _ask(self) -> dict[str, dict[str, int]]:
+    def _renew(self) -> "asyncio.Task[None] | None":
+        if self._asking is None and time.monotonic() - self._answered > _AGE_S:
+            self._asking = asyncio.create_task(self._ask())
+        return self._asking
+
+    async def _ask(self) -> None:
+        try:
+            self._counts = await asyncio.to_thread(self._status)
+        except Exception as error:  # whatever a controller that is away makes of the question
+            _LOGGER.warning("Serve does not say how many replicas run: %s", type(error).__name__)
+        finally:
+            self._answered = time.monotonic()
+            self._asking = None
+
+    def _status(self) -> dict[str, dict[str, int]]:
         application = serve.status().applications.get(self._application)
         if application is None:
             return {}

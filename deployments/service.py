@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from deployments import errors
 from deployments.admission import Admission, Place
 from deployments.authentication import ApiKeys
+from deployments.backlog import work_of
 from deployments.pairing import MadeSet, Outcome, Pairing, PairJob
 from deployments.parsing import Body, read_body
 from deployments.replica_counts import ReplicaCounts
@@ -102,13 +103,28 @@ class Service:
         """
         return await self.read(request, lambda one: read_body(one, self.limits.max_bytes))
 
-    async def prepare(self, asked: Asked, place: Place) -> PairJob:
-        """Decode the picture and fill in what the caller left open.
+    def admit(self, request: Request) -> AbstractContextManager[Place]:
+        """Hold a place for a request, as `Admission.admit`.
 
         Raises:
-            TwinsetError: the request cannot be served.
+            TwinsetError: it is turned away.
+        """
+        return self.admission.admit(request.state.caller)
+
+    async def prepare(self, asked: Asked, place: Place, sets: int = 1) -> PairJob:
+        """Decode the picture and fill in what the caller left open.
+
+        Args:
+            asked: nobody should hold on to it, so that the file does not stay in memory.
+            place: moves into the lane of the slowest model.
+            sets: how many such sets the request asks for.
+
+        Raises:
+            TwinsetError: the request cannot be served, or not now.
         """
         fields = asked.fields
+        lane: Role = "stable_diffusion" if "stable_diffusion" in asked.roles else "vae"
+        place.enter(lane)
         deadline = self._deadline(fields, place)
         async with _until(deadline, place):
             models, away = await self.pairing.describe_all(asked.roles, asked.allow_partial)
@@ -116,9 +132,12 @@ class Service:
             parameters = {
                 role: resolve_parameters(role, fields, info) for role, info in models.items()
             }
+            seeds = _seeds(fields)
+            if lane in parameters:  # else it is away, and the other one makes its set alone
+                place.expect(lane, sets * work_of(parameters[lane], len(seeds)), deadline)
             return PairJob(
                 picture=await self._square(asked.picture, fields),
-                seeds=_seeds(fields),
+                seeds=seeds,
                 models=models,
                 parameters=parameters,
                 output_format=fields.output_format,

@@ -28,6 +28,14 @@ class ModelSettings(Settings):
     options: Annotated[
         dict[str, Any], Field(description="Keyword arguments of the factory, such as device")
     ] = {}
+    stalled_after_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="A step that takes longer than this, and 20 times longer than steps take, "
+            "ends its replica; Serve starts another",
+        ),
+    ] = 30.0
 
     def build(self, **facts: Any) -> Any:
         """Import the factory and call it; the model's libraries are imported here, not before.
@@ -64,9 +72,30 @@ class IngressSettings(Settings):
     upload_timeout_s: Annotated[
         float, Field(gt=0, description="Time for a request's body to arrive")
     ] = 30.0
+    # Limits of one ingress replica: divide what the whole service may hold by their number.
     max_admitted_requests: Annotated[
-        int, Field(gt=0, description="Paired requests under way in one ingress replica")
+        int,
+        Field(
+            gt=0,
+            description="Requests under way in one ingress replica: so many that need diffusion, "
+            "and so many that need the VAE alone",
+        ),
     ] = 64
+    max_reading: Annotated[
+        int, Field(gt=0, description="Bodies read at once in one ingress replica")
+    ] = 32
+    max_requests_per_key: Annotated[
+        int | None,
+        Field(
+            gt=0,
+            description="Places that one API key may hold in one ingress replica; in any case at "
+            "most one part in k+1 while k keys are calling",
+        ),
+    ] = None
+    requests_per_minute_per_key: Annotated[
+        float | None,
+        Field(gt=0, description="Rate of one API key in one ingress replica; no limit when absent"),
+    ] = None
     max_attempts: Annotated[
         int, Field(ge=1, le=5, description="Tries of one set when its replica dies")
     ] = 3

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from deployments.heartbeat import Heartbeat
 from models.interfaces import GeneratedSet, StepCallback, ignore_steps
 
 
@@ -29,10 +30,14 @@ class ModelWorker:
     diffusers' schedulers keep state and are not thread-safe, and Serve's own thread pool can
     neither keep to one thread nor stop a call. Cancelling the awaiting task stops a call that
     waits at once, and a call that runs at the end of its step.
+
+    Attributes:
+        heartbeat: knows whether the call that runs makes progress.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat: Heartbeat) -> None:
         """Start with no thread; the first call starts it."""
+        self.heartbeat = heartbeat
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
     async def run(
@@ -55,12 +60,18 @@ class ModelWorker:
             if abort.is_set() or time.monotonic() - asked > budget_s:
                 raise SetAbortedError(f"given up after step {step} of {total}")
             if step:
+                self.heartbeat.beat()
                 watch(step, total)
 
         def timed() -> TimedSet:
             started = time.monotonic()
             on_step(0, 0)
-            generated = call(on_step)
+            self.heartbeat.start()
+            try:
+                generated = call(on_step)
+                self.heartbeat.beat()
+            finally:
+                self.heartbeat.stop()
             return TimedSet(generated, started - asked, time.monotonic() - started)
 
         try:

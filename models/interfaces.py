@@ -86,6 +86,23 @@ class GeneratedSet:
     filtered: Sequence[int] = ()
 
 
+def joined(parts: Sequence[GeneratedSet], note: str) -> GeneratedSet:
+    """Return one set of all images of `parts`, in order; passes are summed, `note` comes last."""
+    starts = np.cumsum([0, *(len(part.pixels) for part in parts)])
+    notes = dict.fromkeys(one for part in parts for one in part.notes)
+    return GeneratedSet(
+        pixels=np.concatenate([part.pixels for part in parts]),
+        encoder_calls=sum(part.encoder_calls for part in parts),
+        unet_calls=sum(part.unet_calls for part in parts),
+        notes=(*notes, note),
+        filtered=[
+            int(start) + index
+            for start, part in zip(starts, parts, strict=False)
+            for index in part.filtered
+        ],
+    )
+
+
 class VariationModel(Protocol):
     """Makes a set by varying a face in its own latent space: the VAE's role."""
 

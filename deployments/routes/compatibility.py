@@ -44,11 +44,12 @@ async def edits(request: Request, service: ServiceParameter) -> Response:
     is an `image_edit.completed` event.
     """
     negotiate(request, ["application/json", EVENT_STREAM])
-    with service.admission.admit() as place:
+    with service.admit(request) as place:
         body = await service.body(request)
         models, _ = await service.pairing.describe_all(ROLES, allow_partial=True)
         asked, is_streamed = openai.read_edit(body, models)
         job = await service.prepare(asked, place)
+        del asked, body  # the file need not stay in memory while the set is made
         if is_streamed:
             ping_s = service.settings.ingress.event_ping_s
             events = happenings(
@@ -69,10 +70,11 @@ async def edits(request: Request, service: ServiceParameter) -> Response:
 async def variations(request: Request, service: ServiceParameter) -> Response:
     """Vary a face; one image unless `n` says more."""
     negotiate(request, ["application/json"])
-    with service.admission.admit() as place:
+    with service.admit(request) as place:
         body = await service.body(request)
         models, _ = await service.pairing.describe_all(ROLES, allow_partial=True)
         job = await service.prepare(openai.read_variation(body, models), place)
+        del body  # the file need not stay in memory while the set is made
         made = await _one_set(service, job, place)
         return await asyncio.to_thread(lambda: json_response(openai.images_answer(job, made)))
 
@@ -92,12 +94,13 @@ async def variations(request: Request, service: ServiceParameter) -> Response:
 async def img2img(request: Request, service: ServiceParameter) -> Response:
     """Repaint a face as A1111's web front ends ask for it."""
     negotiate(request, ["application/json"])
-    with service.admission.admit() as place:
+    with service.admit(request) as place:
         body = await service.body(request)
         if not body.is_json:
             raise UnsupportedMediaError("send the request as application/json")
         echo = {name: value for name, value in body.fields.items() if name not in _PICTURES}
         job = await service.prepare(a1111.read_img2img(body), place)
+        del body  # the file need not stay in memory while the set is made
         made = await _one_set(service, job, place)
         return await asyncio.to_thread(lambda: json_response(a1111.img2img_answer(job, made, echo)))
 
@@ -112,10 +115,11 @@ async def img2img(request: Request, service: ServiceParameter) -> Response:
 async def image_to_image(request: Request, service: ServiceParameter) -> Response:
     """Repaint a face; the answer is the image file. Its seed stands in its metadata."""
     wanted = negotiate(request, list(huggingface.FORMATS))
-    with service.admission.admit() as place:
+    with service.admit(request) as place:
         body = await _task_body(request, service)
         asked = huggingface.read_task(body, huggingface.FORMATS[wanted])
         job = await service.prepare(asked, place)
+        del asked, body  # the file need not stay in memory while the set is made
         made = await _one_set(service, job, place)
         file = made.result.images[0]
         if file is None:

@@ -60,9 +60,8 @@ async def pairs(request: Request, service: ServiceParameter) -> Response:
     events, each image as soon as it exists.
     """
     media_type = negotiate(request, [*ANSWERS, EVENT_STREAM])
-    with service.admission.admit() as place:
-        asked = _pairs(await _body(request, service))
-        job = await service.prepare(asked, place)
+    with service.admit(request) as place:
+        job = await service.prepare(_pairs(await _body(request, service)), place)
         if media_type == EVENT_STREAM:
             events = encoded(
                 pair_events(service.pairing, job, service.settings.ingress.event_ping_s)
@@ -82,13 +81,10 @@ async def pairs(request: Request, service: ServiceParameter) -> Response:
 async def sweep(request: Request, service: ServiceParameter) -> Response:
     """Repeat the report's experiment: the same face and seeds at growing diversity factors."""
     negotiate(request, ["application/json"])
-    with service.admission.admit() as place:
-        body = await _body(request, service)
-        picture = body.picture()
-        fields = body.checked(SweepRequest, ("seeds", "diversity_factors"))
-        common = GenerationFields(**fields.model_dump(exclude={"diversity_factors"}))
-        job = await service.prepare(Asked(common, picture, ["vae"]), place)
-        factors = fields.diversity_factors
+    with service.admit(request) as place:
+        asked, factors = _sweep(await _body(request, service))
+        job = await service.prepare(asked, place, sets=len(factors))
+        del asked  # the file need not stay in memory while the sets are made
         sets = await service.sweep(job, factors, place)
         return await asyncio.to_thread(lambda: json_response(sweep_answer(job, factors, sets)))
 
@@ -105,12 +101,13 @@ async def inspect(request: Request, service: ServiceParameter) -> InspectRespons
     It is what the file says; nothing proves that nobody changed it.
     """
     negotiate(request, ["application/json"])
-    body = await _body(request, service)
-    picture = body.picture()
-    body.checked(InspectRequest)
-    provenance, is_picture = await asyncio.get_running_loop().run_in_executor(
-        service.decoders, lambda: (read_provenance(picture), has_picture_header(picture))
-    )
+    with service.admit(request):
+        body = await _body(request, service)
+        picture = body.picture()
+        body.checked(InspectRequest)
+        provenance, is_picture = await asyncio.get_running_loop().run_in_executor(
+            service.decoders, lambda: (read_provenance(picture), has_picture_header(picture))
+        )
     if not is_picture:
         raise InvalidRequestError(
             "the picture cannot be opened: send a PNG, WebP or JPEG file", param="image"
@@ -129,6 +126,13 @@ async def _body(request: Request, service: Service) -> Body:
         message = f"{name} stands in the address: send it as a field of the body"
         raise InvalidRequestError(message, param=name)
     return await service.body(request)
+
+
+def _sweep(body: Body) -> tuple[Asked, list[float]]:
+    picture = body.picture()
+    fields = body.checked(SweepRequest, ("seeds", "diversity_factors"))
+    common = GenerationFields(**fields.model_dump(exclude={"diversity_factors"}))
+    return Asked(common, picture, ["vae"]), fields.diversity_factors
 
 
 def _pairs(body: Body) -> Asked:

@@ -32,11 +32,14 @@ def authenticate(
 ) -> None:
     """Let callers in who have a key, or everybody where the settings say so.
 
+    Sets `request.state.caller`, which tells callers apart: None where everybody is let in.
+
     Raises:
         UnauthenticatedError: no key, or a wrong one.
     """
+    request.state.caller = None
     if service.keys is not None:
-        service.keys.check(request.headers.get("authorization"))
+        request.state.caller = service.keys.check(request.headers.get("authorization"))
 
 
 def body_of(

@@ -7,14 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
 import pytest
 import yaml
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
@@ -67,20 +65,6 @@ def simulated() -> Iterator[httpx.Client]:
     """Return a client of the simulation on one pretended GPU: quick, light, no torch."""
     with serving(ROOT / "configs" / "simulated.yaml", num_gpus=1) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def face() -> bytes:
-    """Return the sample face, a PNG file."""
-    return SAMPLE_FACE.read_bytes()
-
-
-@pytest.fixture(scope="session")
-def small_face(face: bytes) -> bytes:
-    """Return the sample face at 128 px, a PNG file."""
-    buffer = BytesIO()
-    Image.open(BytesIO(face)).convert("RGB").resize((128, 128)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def post_pairs(client: httpx.Client, picture: bytes, **fields: Any) -> httpx.Response:

@@ -16,7 +16,10 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Return a client of a service that admits three requests and whose diffusion model raises."""
 
     def change(application: dict[str, Any]) -> None:
-        application["args"]["ingress"]["max_admitted_requests"] = 3
+        arguments = application["args"]
+        del arguments["api_keys_file"]
+        arguments["allow_anonymous"] = True  # nobody's share: all three places may be taken
+        arguments["ingress"]["max_admitted_requests"] = 3
         application["args"]["stable_diffusion"] = {
             "factory": "tests.broken_models:load_raising_diffusion"
         }

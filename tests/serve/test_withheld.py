@@ -107,6 +107,12 @@ def test_the_other_dialects(filtering: httpx.Client, face: bytes) -> None:
     assert filtering.post("/hf/image-to-image", json=task).status_code == 200
 
 
+def _pixels(answer: dict[str, Any]) -> list[bytes]:
+    """Return the pixels of the diffusion images; their files name all seeds of their set."""
+    files = [base64.b64decode(pair["stable_diffusion"]["b64_json"]) for pair in answer["pairs"]]
+    return [Image.open(io.BytesIO(file)).tobytes() for file in files]
+
+
 @pytest.mark.parametrize("name", ["safety_checker", "options"])
 def test_no_request_switches_it_off(filtering: httpx.Client, face: bytes, name: str) -> None:
     response = post_pairs(filtering, face, **FIELDS, **{name: "false"})
@@ -114,7 +120,7 @@ def test_no_request_switches_it_off(filtering: httpx.Client, face: bytes, name: 
     assert response.json()["error"]["param"] == name
 
 
-def test_out_of_memory_is_retryable_and_the_replica_lives_on(
+def test_a_set_too_large_for_memory_is_made_in_halves_or_refused_and_the_replica_lives_on(
     face: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     def change(application: dict[str, Any]) -> None:
@@ -124,9 +130,16 @@ def test_out_of_memory_is_retryable_and_the_replica_lives_on(
 
     config = changed_config(tmp_path_factory.mktemp("memory"), "simulated.yaml", change)
     with serving(config, num_gpus=1) as client:
-        before = post_pairs(client, face, n=2, models="stable_diffusion")
-        response = post_pairs(client, face, n=3)
+        before = post_pairs(client, face, n=2, seed=5, models="stable_diffusion")
+        halved = post_pairs(client, face, n=4, seed=5, models="stable_diffusion")
+        response = post_pairs(client, face, n=5)
         after = post_pairs(client, face, n=2, models="stable_diffusion")
+    assert halved.status_code == 200, halved.text
+    made = halved.json()
+    assert "two halves" in " ".join(made["sets"]["stable_diffusion"]["notes"])
+    assert [pair["seed"] for pair in made["pairs"]] == [5, 6, 7, 8]
+    assert _pixels(made)[:2] == _pixels(before.json())
+    assert len(set(_pixels(made))) == 4
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "out_of_memory"
     assert int(response.headers["retry-after"]) >= 1

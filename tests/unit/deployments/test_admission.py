@@ -1,48 +1,182 @@
-"""Places among the requests under way."""
+"""Places among the requests under way: bounded, fair, given back."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from deployments.admission import Admission
-from deployments.errors import OverloadedError
+from deployments.admission import Admission, Place
+from deployments.backlog import Backlog
+from deployments.errors import KeyLimitError, OverloadedError, TwinsetError
+from deployments.settings import IngressSettings
+from models.interfaces import ROLES, Role
 
 
-class _Gauge:
-    value = 0.0
+class _Counts:
+    """Stands for Ray's gauge and counter, which need a running Ray."""
 
-    def set(self, value: float) -> None:
-        self.value = value
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {}
+
+    def set(self, value: float, tags: dict[str, str]) -> None:
+        self.values[tags["lane"]] = value
+
+    def inc(self, tags: dict[str, str]) -> None:
+        self.values[tags["reason"]] = self.values.get(tags["reason"], 0) + 1
 
 
 class _Metrics:
     def __init__(self) -> None:
-        self.admitted = _Gauge()
+        self.admitted, self.refused = _Counts(), _Counts()
+
+
+def _admission(replicas: float = 1.0, **settings: Any) -> Admission:
+    backlogs = {role: Backlog(lambda: replicas) for role in ROLES}
+    return Admission(IngressSettings(**settings), backlogs, _Metrics())  # type: ignore[arg-type]
+
+
+@contextmanager
+def _inside(admission: Admission, lane: Role, caller: str | None = None) -> Iterator[Place]:
+    with admission.admit(caller) as place:
+        place.enter(lane)
+        yield place
+
+
+def _fill(admission: Admission, lane: Role, caller: str | None, most: int) -> int:
+    """Take places until one is refused or `most` are held; they are never given back."""
+    for taken in range(most):
+        try:
+            with _inside(admission, lane, caller) as place:
+                place.hand_over()
+        except TwinsetError:
+            return taken
+    return most
+
+
+def _gauge(admission: Admission, lane: str) -> float:
+    return admission._metrics.admitted.values[lane]  # type: ignore[attr-defined]
 
 
 def test_a_place_is_given_back_once_however_the_request_ends() -> None:
-    metrics = _Metrics()
-    admission = Admission(1, metrics)  # type: ignore[arg-type]
-    with admission.admit():
-        with pytest.raises(OverloadedError) as full, admission.admit():
+    admission = _admission(max_admitted_requests=1)
+    with _inside(admission, "vae"):
+        with pytest.raises(OverloadedError) as full, _inside(admission, "vae"):
             pass
-        assert full.value.retry_after_s is not None
-        assert full.value.retry_after_s >= 1
-    with pytest.raises(KeyError), admission.admit():
+        assert full.value.retry_after_s == 1
+    with pytest.raises(KeyError), _inside(admission, "vae"):
         raise KeyError
-    with admission.admit() as place:
+    with _inside(admission, "vae") as place:
         place.hand_over()
-    with pytest.raises(OverloadedError), admission.admit():  # a stream still holds it
+    with pytest.raises(OverloadedError), _inside(admission, "vae"):  # a stream still holds it
         pass
     place.release()
     place.release()
-    assert metrics.admitted.value == 0
-    with admission.admit():
-        assert metrics.admitted.value == 1
+    assert _gauge(admission, "vae") == 0
+    with _inside(admission, "vae"):
+        assert _gauge(admission, "vae") == 1
+        assert _gauge(admission, "reading") == 0
 
 
 def test_an_error_after_the_hand_over_gives_the_place_back() -> None:
-    admission = Admission(1, _Metrics())  # type: ignore[arg-type]
-    with pytest.raises(KeyError), admission.admit() as place:  # noqa: PT012
+    admission = _admission(max_admitted_requests=1)
+    with pytest.raises(KeyError), _inside(admission, "vae") as place:  # noqa: PT012
         place.hand_over()
         raise KeyError
-    with admission.admit():
+    assert _fill(admission, "vae", None, 2) == 1
+
+
+def test_a_full_diffusion_lane_leaves_the_vae_alone() -> None:
+    admission = _admission(max_admitted_requests=4)
+    assert _fill(admission, "stable_diffusion", None, 9) == 4
+    assert _fill(admission, "vae", None, 9) == 4
+    # With both full, nobody's body is read any more.
+    with pytest.raises(OverloadedError), admission.admit(None):
+        pytest.fail("let in")
+
+
+def test_bodies_that_are_read_are_bounded_by_themselves() -> None:
+    admission = _admission(max_reading=2)
+    third = pytest.raises(OverloadedError, match="reading")
+    with admission.admit(None), admission.admit(None), third, admission.admit(None):
         pass
+    with admission.admit(None):
+        pass
+
+
+def test_one_key_never_takes_the_places_of_all_others() -> None:
+    admission = _admission(max_admitted_requests=12)
+    assert _fill(admission, "vae", "a", 20) == 6  # a half, as long as it is alone
+    assert _fill(admission, "vae", "b", 20) == 4  # a third
+    with pytest.raises(KeyLimitError) as refused, _inside(admission, "vae", "a"):
+        pass
+    assert refused.value.retry_after_s == 1
+    assert _fill(admission, "vae", "c", 20) == 2  # what is left
+    assert _fill(admission, "stable_diffusion", "a", 20) == 6  # the lanes are counted apart
+
+
+def test_a_key_may_be_held_to_fewer_places_still() -> None:
+    admission = _admission(max_admitted_requests=12, max_requests_per_key=2)
+    assert _fill(admission, "vae", "a", 20) == 2
+    assert _fill(admission, "vae", "b", 20) == 2
+
+
+def test_a_rate_is_each_keys_own_and_tells_when_it_allows_the_next() -> None:
+    admission = _admission(requests_per_minute_per_key=3)
+    for _ in range(3):
+        with _inside(admission, "vae", "a"):
+            pass
+    with pytest.raises(KeyLimitError) as refused, admission.admit("a"):
+        pass
+    assert refused.value.retry_after_s is not None
+    assert 19 <= refused.value.retry_after_s <= 20
+    with _inside(admission, "vae", "b"):
+        pass
+    for _ in range(9):
+        with _inside(admission, "vae"):  # callers who are not told apart have no rate
+            pass
+
+
+def test_a_rate_recovers_with_time() -> None:
+    admission = _admission(requests_per_minute_per_key=600)
+    for _ in range(600):
+        with admission.admit("a"):
+            pass
+    with pytest.raises(KeyLimitError), admission.admit("a"):
+        pass
+    time.sleep(0.15)
+    with admission.admit("a"):
+        pass
+
+
+def test_retry_after_is_when_half_of_the_work_under_way_is_done() -> None:
+    admission = _admission(replicas=2, max_admitted_requests=3)
+    admission.backlogs["stable_diffusion"].observe(work=10, taken_s=20.0)  # 2 s a unit
+    deadline = time.monotonic() + 1000
+    for _ in range(3):
+        with _inside(admission, "stable_diffusion") as place:
+            place.expect("stable_diffusion", 20, deadline)
+            place.hand_over()
+    with pytest.raises(OverloadedError) as full, _inside(admission, "stable_diffusion"):
+        pass
+    assert full.value.retry_after_s == 30  # 60 units of 2 s on two replicas take 60 s
+    place.release()
+    with _inside(admission, "stable_diffusion") as place:
+        place.expect("stable_diffusion", 1, deadline)
+
+
+def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:
+    admission = _admission()
+    admission.backlogs["stable_diffusion"].observe(work=1, taken_s=1.0)
+    now = time.monotonic()
+    with _inside(admission, "stable_diffusion") as first:
+        first.expect("stable_diffusion", 100, now + 120.5)
+        with _inside(admission, "stable_diffusion") as second:
+            with pytest.raises(OverloadedError, match="the queue takes about 100 s") as late:
+                second.expect("stable_diffusion", 50, now + 120.5)
+            assert late.value.retry_after_s == 30
+            second.expect("stable_diffusion", 10, now + 120)
+    # Alone, nobody is refused by a guess: the deadline itself will tell.
+    with _inside(admission, "stable_diffusion") as alone:
+        alone.expect("stable_diffusion", 500, now + 120)
