@@ -15,7 +15,7 @@ from deployments.backlog import Backlog
 from deployments.errors import KeyLimitError, OverloadedError, TwinsetError
 from deployments.metrics import IngressMetrics
 from deployments.rooms import RateLimit, Room
-from deployments.settings import IngressSettings
+from deployments.settings import LiveSettings
 from models.interfaces import Role
 
 _MODEL = {"vae": "VAE sets alone", "stable_diffusion": "diffusion"}
@@ -93,17 +93,26 @@ class Admission:
 
     def __init__(
         self,
-        settings: IngressSettings,
+        settings: LiveSettings,
         backlogs: Mapping[Role, Backlog],
         metrics: IngressMetrics,
     ) -> None:
         """Take the limits and what is known of the models' work."""
         self.backlogs = backlogs
-        self._longest_s = settings.request_timeout_s
         self._metrics = metrics
-        per_key = settings.max_requests_per_key
-        self._reading = Room(settings.max_reading, per_key)
-        self._lanes = {role: Room(settings.max_admitted_requests, per_key) for role in backlogs}
+        self._reading = Room()
+        self._lanes = {role: Room() for role in backlogs}
+        self._rate: RateLimit | None = None
+        self.limit(settings)
+
+    def limit(self, settings: LiveSettings) -> None:
+        """Set the limits; whoever holds a place keeps it."""
+        self._longest_s = settings.request_timeout_s
+        self._reading.limit = settings.max_reading
+        for room in self._lanes.values():
+            room.limit = settings.max_admitted_requests
+        for room in (self._reading, *self._lanes.values()):
+            room.per_caller = settings.max_requests_per_key
         per_minute = settings.requests_per_minute_per_key
         self._rate = None if per_minute is None else RateLimit(per_minute)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
@@ -35,6 +37,8 @@ class Ingress:
         Raises:
             ValueError: the file of API keys cannot be used.
         """
+        self._settings = settings
+        self._http: FastAPI | None = None
         self._metrics = IngressMetrics()
         context = serve.get_replica_context()
         counts = ReplicaCounts(context.app_name)
@@ -61,7 +65,25 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application; Serve calls this once, in the replica, after the constructor."""
-        return build_http(self._service, self._metrics)
+        self._http = build_http(self._service, self._metrics)
+        return self._http
+
+    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Change live settings, without a restart; requests under way keep their deadlines.
+
+        Args:
+            user_config: of this deployment in the Serve config: names and values of `LiveSettings`.
+                What it does not name is as in `args`.
+
+        Raises:
+            pydantic.ValidationError: a key is unknown, or its value out of range.
+        """
+        ingress = self._settings.ingress.changed(user_config)
+        self._service.admission.limit(ingress)
+        settings = self._settings.model_copy(update={"ingress": ingress})
+        self._service = replace(self._service, settings=settings)
+        if self._http is not None:
+            self._http.state.service = self._service
 
     async def check_health(self) -> None:
         """Answer; asynchronous, so that it cannot starve behind requests."""

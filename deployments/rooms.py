@@ -14,12 +14,16 @@ class Room:
     Of `k` callers who are here (the one who asks included) each may hold one part in `k + 1`,
     rounded up: there is always room for the next one. Where callers are not told apart, all count
     as one and may hold every place.
+
+    Attributes:
+        limit: the number of places.
+        per_caller: how many one caller may hold at most; None for no such limit.
     """
 
-    def __init__(self, limit: int, per_caller: int | None = None) -> None:
+    def __init__(self, limit: int = 1, per_caller: int | None = None) -> None:
         """Take the number of places and, if wished, how many one caller may hold at most."""
         self.limit = limit
-        self._per_caller = per_caller
+        self.per_caller = per_caller
         self._held: Counter[str] = Counter()
 
     @property
@@ -52,7 +56,7 @@ class Room:
     def _share(self, caller: str) -> int:
         callers = len(self._held.keys() | {caller})
         fair = math.ceil(self.limit / (callers + 1))
-        return fair if self._per_caller is None else min(fair, self._per_caller)
+        return fair if self.per_caller is None else min(fair, self.per_caller)
 
 
 class RateLimit:

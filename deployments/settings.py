@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -63,8 +64,11 @@ class LimitSettings(Settings):
         return PictureLimits(**self.model_dump())
 
 
-class IngressSettings(Settings):
-    """How the ingress admits, waits and retries."""
+class LiveSettings(Settings):
+    """How the ingress admits and waits; `user_config` in a Serve config changes it in flight.
+
+    Limits are those of one ingress replica: divide what the whole service may hold by their number.
+    """
 
     request_timeout_s: Annotated[
         float, Field(gt=0, description="Deadline of a request; a caller may shorten it")
@@ -72,7 +76,9 @@ class IngressSettings(Settings):
     upload_timeout_s: Annotated[
         float, Field(gt=0, description="Time for a request's body to arrive")
     ] = 30.0
-    # Limits of one ingress replica: divide what the whole service may hold by their number.
+    event_ping_s: Annotated[
+        float, Field(gt=0, le=15, description="An event stream is never silent for longer")
+    ] = 10.0
     max_admitted_requests: Annotated[
         int,
         Field(
@@ -96,15 +102,27 @@ class IngressSettings(Settings):
         float | None,
         Field(gt=0, description="Rate of one API key in one ingress replica; no limit when absent"),
     ] = None
+
+
+class IngressSettings(LiveSettings):
+    """How the ingress admits, waits, retries and decodes."""
+
     max_attempts: Annotated[
         int, Field(ge=1, le=5, description="Tries of one set when its replica dies")
     ] = 3
-    event_ping_s: Annotated[
-        float, Field(gt=0, le=15, description="An event stream is never silent for longer")
-    ] = 10.0
     max_decoding: Annotated[
         int, Field(ge=1, description="Pictures decoded at once in one ingress replica")
     ] = 4
+
+    def changed(self, user_config: Mapping[str, Any]) -> Self:
+        """Return these settings with some of the live ones changed.
+
+        Raises:
+            pydantic.ValidationError: a key is unknown, not live, or its value out of range.
+        """
+        live = {name: getattr(self, name) for name in LiveSettings.model_fields}
+        checked = LiveSettings.model_validate({**live, **user_config})
+        return self.model_copy(update=dict(checked))
 
 
 class AppSettings(Settings):

@@ -10,7 +10,7 @@ import pytest
 from deployments.admission import Admission, Place
 from deployments.backlog import Backlog
 from deployments.errors import KeyLimitError, OverloadedError, TwinsetError
-from deployments.settings import IngressSettings
+from deployments.settings import IngressSettings, LiveSettings
 from models.interfaces import ROLES, Role
 
 
@@ -180,3 +180,13 @@ def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:
     # Alone, nobody is refused by a guess: the deadline itself will tell.
     with _inside(admission, "stable_diffusion") as alone:
         alone.expect("stable_diffusion", 500, now + 120)
+
+
+def test_limits_change_while_requests_are_under_way() -> None:
+    admission = _admission(max_admitted_requests=2)
+    assert _fill(admission, "vae", None, 9) == 2
+    admission.limit(LiveSettings(max_admitted_requests=5))
+    assert _fill(admission, "vae", None, 9) == 3
+    admission.limit(LiveSettings(max_admitted_requests=1))
+    with pytest.raises(OverloadedError), _inside(admission, "vae"):
+        pass

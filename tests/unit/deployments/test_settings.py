@@ -17,7 +17,8 @@ from ray.serve.schema import (
 )
 
 from deployments.app import DEPLOYMENTS, build_app
-from deployments.settings import AppSettings, ModelSettings
+from deployments.service import ANSWER_S, SWEEP_WIDTH
+from deployments.settings import AppSettings, IngressSettings, ModelSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = [ROOT / "serve_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
@@ -82,6 +83,30 @@ def test_no_config_opens_the_service_to_others_without_keys(path: Path) -> None:
             assert application["args"]["api_keys_file"]
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_whoever_is_admitted_finds_room_behind_the_admission(path: Path) -> None:
+    """Serve's own bounds answer in plain text and know no fairness: ours have to be stricter."""
+    (application,) = yaml.safe_load(path.read_text())["applications"]
+    ingress = AppSettings.model_validate(application["args"]).ingress
+    by_name = {deployment["name"]: deployment for deployment in application["deployments"]}
+    admitted = ingress.max_admitted_requests
+    everybody = 2 * admitted + ingress.max_reading
+    assert by_name["Ingress"]["max_ongoing_requests"] > everybody + 10  # status and pages
+    sets = {"vae": admitted * (1 + SWEEP_WIDTH), "stable_diffusion": admitted}
+    for role, name in DEPLOYMENTS.items():
+        assert by_name[name]["max_queued_requests"] >= sets[role]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_nothing_of_serves_ends_a_request_before_its_deadline(path: Path) -> None:
+    config = yaml.safe_load(path.read_text())
+    (application,) = config["applications"]
+    deadline_s = AppSettings.model_validate(application["args"]).ingress.request_timeout_s
+    assert config["http_options"]["request_timeout_s"] > deadline_s + ANSWER_S
+    for deployment in application["deployments"]:
+        assert deployment["graceful_shutdown_timeout_s"] > deadline_s + ANSWER_S
+
+
 @pytest.mark.parametrize("callers", [{}, {"allow_anonymous": True, "api_keys_file": "keys"}])
 def test_a_service_that_does_not_say_whom_it_serves_is_not_built(callers: dict[str, Any]) -> None:
     models = {name: ARGUMENTS[name] for name in ("vae", "stable_diffusion")}
@@ -96,3 +121,13 @@ def test_production_scales_the_two_models_apart() -> None:
     for name in DEPLOYMENTS.values():
         assert by_name[name]["autoscaling_config"]["max_replicas"] > 1
         assert 0 < by_name[name]["ray_actor_options"]["num_gpus"] < 1
+
+
+def test_live_settings_change_by_name_and_nothing_else_does() -> None:
+    settings = IngressSettings(max_attempts=2, request_timeout_s=60)
+    changed = settings.changed({"max_admitted_requests": 8})
+    assert (changed.max_admitted_requests, changed.request_timeout_s) == (8, 60)
+    assert changed.max_attempts == 2
+    for wrong in ({"max_attempts": 1}, {"max_admited_requests": 8}, {"request_timeout_s": 0}):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            settings.changed(wrong)
