@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
-from ray import serve
+from ray.serve.context import _get_global_client
 
 _AGE_S = 1.0
 _PATIENCE_S = 1.0
@@ -25,7 +28,10 @@ class ReplicaCounts:
         self._counts: dict[str, dict[str, int]] = {}
 
     async def of(self, deployment: str) -> dict[str, int]:
-        """Return counts by state in lower case, such as {"running": 2}; `running` is always in."""
+        """Return counts by state, such as {"running": 2, "starting": 1, "target": 3}.
+
+        `running` is always in; `target` is what autoscaling, or the config, wants.
+        """
         asking = self._renew()
         if asking is not None:  # those who ask at the same time share one answer
             await asyncio.wait({asking}, timeout=_PATIENCE_S)
@@ -54,13 +60,13 @@ class ReplicaCounts:
             self._asking = None
 
     def _status(self) -> dict[str, dict[str, int]]:
-        application = serve.status().applications.get(self._application)
-        if application is None:
-            return {}
-        return {
-            name: {
-                str(state).rpartition(".")[2].lower(): count
-                for state, count in one.replica_states.items()
-            }
-            for name, one in application.deployments.items()
-        }
+        # `serve.status()` leaves the targets out of the details that it asks for (Ray 2.60).
+        details = _get_global_client().get_serve_details()
+        application = details["applications"].get(self._application, {"deployments": {}})
+        return {name: _counted(one) for name, one in application["deployments"].items()}
+
+
+def _counted(deployment: Mapping[str, Any]) -> dict[str, int]:
+    states = (str(replica["state"]) for replica in deployment["replicas"])
+    counts = Counter(state.rpartition(".")[2].lower() for state in states)
+    return {**counts, "target": deployment["target_num_replicas"]}

@@ -59,8 +59,8 @@ class ModelCard(BaseModel):
     replicas: Annotated[
         dict[str, int],
         Field(
-            description="Replicas by state: running, starting, stopping ...",
-            examples=[{"running": 2}],
+            description="Replicas by state: running, starting, stopping ..., and the target",
+            examples=[{"running": 2, "starting": 1, "target": 3}],
         ),
     ]
 
