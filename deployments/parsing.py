@@ -2,21 +2,26 @@
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from deployments.errors import InvalidRequestError, TooLargeError, UnsupportedMediaError
+from deployments.field_errors import invalid_field
+from deployments.strict_json import read_json, shown
 
 MAX_FORM_FIELDS = 64
-_DATA_URL = re.compile(r"^data:image/[\w.+-]{1,40};base64,")
+MAX_FILES = 4
+_DATA_URL = re.compile(r"data:image/[\w.+-]{1,40}(;[\w.+=-]{1,40}){0,4};base64,", re.IGNORECASE)
+_NEVER_FETCHED = ("http:", "https:", "file:", "ftp:")
+_URL_ALPHABET = str.maketrans("-_", "+/")  # RFC 4648, section 5
 _HOW_TO_SEND = (
     "send the request as multipart/form-data (an image file and form fields) or as "
     "application/json (image as base64)"
@@ -49,8 +54,9 @@ class Body:
         """
         files = [*self.files.pop(name, []), *self.files.pop(f"{name}[]", [])]
         text = self.fields.pop(name, None)
-        if len(files) > 1:
-            raise InvalidRequestError(f"{name} is sent {len(files)} times: send one", param=name)
+        sent = len(files) + (bool(files) and text is not None)
+        if sent > 1:
+            raise InvalidRequestError(f"{name} is sent {sent} times: send one", param=name)
         if files:
             return files[0]
         if not self.is_json:
@@ -69,7 +75,7 @@ class Body:
         Raises:
             InvalidRequestError: a field is unknown, given twice, or out of range.
         """
-        for name in self.files:
+        for name in map(shown, self.files):
             raise InvalidRequestError(f"{name} is sent as a file: send it as a field", param=name)
         fields = self.fields if self.is_json else _form_values(self.fields, lists)
         try:
@@ -81,6 +87,11 @@ class Body:
 class _MemoryParser(MultiPartParser):
     # A face must not be spooled to a file in /tmp; the body is bounded before it is parsed.
     spool_max_size = 2**31
+    is_whole = False
+
+    def on_end(self) -> None:
+        """Note that the closing boundary came: a form cut short would lose its last fields."""
+        self.is_whole = True
 
 
 async def read_body(request: Request, max_picture_bytes: int) -> Body:
@@ -93,7 +104,8 @@ async def read_body(request: Request, max_picture_bytes: int) -> Body:
     """
     kind = media_type(request)
     if kind == "application/json":
-        return _from_json(await read_bytes(request, max_picture_bytes * 4 // 3 + _OVERHEAD_BYTES))
+        body = await read_bytes(request, max_picture_bytes * 4 // 3 + _OVERHEAD_BYTES)
+        return Body(read_json(body), is_json=True)
     if kind == "multipart/form-data":
         return await _from_form(
             request, await read_bytes(request, max_picture_bytes + _OVERHEAD_BYTES)
@@ -112,54 +124,71 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     """Read a body of at most `limit` bytes.
 
     Raises:
-        TooLargeError: it is longer; the rest is not read.
+        TooLargeError: it is longer, or says so beforehand; the rest is not read.
+        UnsupportedMediaError: it is compressed.
     """
+    message = f"the body has over {limit} bytes: send a smaller picture"
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+        raise TooLargeError(message)
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaError("Content-Encoding is not taken: send the body uncompressed")
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise TooLargeError(f"the body has over {limit} bytes: send a smaller picture")
+            raise TooLargeError(message)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def decode_base64(text: str, name: str) -> bytes:
-    """Decode a picture in base64 or in a data URL.
+    """Decode a picture in base64 or in a data URL; spaces and line ends in it do not matter.
+
+    Both alphabets of base64 are taken, with padding or without.
 
     Raises:
         InvalidRequestError: it is neither, or a URL that would have to be fetched.
     """
-    if text.startswith(("http:", "https:", "file:")):
+    if text[:8].lower().startswith(_NEVER_FETCHED):
         raise InvalidRequestError(
             f"{name} is never fetched from a URL: send the picture itself", param=name
         )
+    url = _DATA_URL.match(text)
+    if text[:5].lower() == "data:" and url is None:
+        raise InvalidRequestError(
+            f"{name}: of data URLs only data:image/...;base64,... is taken", param=name
+        )
+    letters = "".join(text[url.end() if url else 0 :].split()).rstrip("=").translate(_URL_ALPHABET)
     try:
-        return base64.b64decode(_DATA_URL.sub("", text, count=1), validate=True)
+        return base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequestError(f"{name} is not valid base64", param=name) from error
-
-
-def _from_json(body: bytes) -> Body:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError("the body is not valid JSON") from error
-    if not isinstance(fields, dict):
-        raise InvalidRequestError("the body must be a JSON object")
-    return Body(fields, is_json=True)
+        raise InvalidRequestError(
+            f"{name} is not valid base64: encode the bytes of the picture file", param=name
+        ) from error
 
 
 async def _from_form(request: Request, body: bytes) -> Body:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    _, options = parse_options_header(request.headers["content-type"])
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise UnsupportedMediaError("the form's charset is not taken: send it in UTF-8")
     parser = _MemoryParser(
-        request.headers, stream(), max_files=4, max_fields=MAX_FORM_FIELDS, max_part_size=len(body)
+        request.headers,
+        stream(),
+        max_files=MAX_FILES,
+        max_fields=MAX_FORM_FIELDS,
+        max_part_size=_OVERHEAD_BYTES,
     )
     try:
         form = await parser.parse()
     except (MultiPartException, UnicodeDecodeError) as error:
-        raise InvalidRequestError("the multipart body cannot be read") from error
+        raise InvalidRequestError(_multipart_complaint(str(error))) from error
+    if not parser.is_whole:
+        await form.close()
+        raise InvalidRequestError("the form ends before its closing boundary: send all of it")
     fields: dict[str, Any] = {}
     files: dict[str, list[bytes]] = {}
     for name, value in form.multi_items():
@@ -170,6 +199,15 @@ async def _from_form(request: Request, body: bytes) -> Body:
     return Body(fields, files)
 
 
+def _multipart_complaint(reason: str) -> str:
+    """Say what is wrong with a form; the parser's own words may hold pieces of it."""
+    if reason.startswith("Too many"):
+        return f"the form has too many parts: send at most {MAX_FORM_FIELDS} fields and one file"
+    if reason.startswith("Part exceeded"):
+        return f"a field has over {_OVERHEAD_BYTES} bytes: send the picture as a file"
+    return "the multipart body cannot be read: check its boundary, and that each part has a name"
+
+
 def _form_values(fields: dict[str, list[str]], lists: Collection[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for given, texts in fields.items():
@@ -178,20 +216,8 @@ def _form_values(fields: dict[str, list[str]], lists: Collection[str]) -> dict[s
             parts = [part.strip() for text in texts for part in text.split(",")]
             values.setdefault(name, []).extend(parts)
         elif len(texts) > 1 or name in values:
-            raise InvalidRequestError(f"{name} is given twice: send it once", param=name)
+            twice = shown(name)
+            raise InvalidRequestError(f"{twice} is given twice: send it once", param=twice)
         else:
             values[given] = texts[0]
     return values
-
-
-def invalid_field(error: ValidationError, known: Collection[str]) -> InvalidRequestError:
-    """Turn pydantic's first complaint into ours; the value at fault is not repeated."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    location = [str(part) for part in first["loc"]]
-    name = location[0] if location else None
-    if first["type"] == "extra_forbidden":
-        message = f"{'.'.join(location)} is not a field; the fields are {', '.join(known)}"
-        return InvalidRequestError(message, param=name)
-    message = first["msg"].removeprefix("Value error, ")
-    prefix = f"{'.'.join(location)}: " if location else ""
-    return InvalidRequestError(prefix + message[:1].lower() + message[1:], param=name)

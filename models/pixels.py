@@ -1,30 +1,30 @@
 """Uploaded bytes become one square RGB array; arrays become encoded bytes (Pillow, no torch)."""
 
 import hashlib
+import math
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
+from models.colours import as_srgb, flat
+from models.file_structure import is_costly
 from models.interfaces import RGBPixels
+from models.orientation import orientation_of, stored_corner, turned, upright_size
 
 INPUT_FORMATS = ("JPEG", "PNG", "WEBP")
 OutputFormat = Literal["png", "webp", "jpeg"]
 MAX_SQUARE_SIDE_PX = 1024
 """A crop with a longer side is reduced to this: both models work at less, and it must travel."""
 
-_TURNS = {  # EXIF 2.3, tag 274
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+_FINE_SIDE_PX = 2 * MAX_SQUARE_SIDE_PX
+# A longer side is brought down to no less than this by averages of whole blocks, and from there by
+# a filter: no eye sees the difference, and no copy of the whole picture is made.
+MIN_CROP_SIDE_PX = 16
+"""Of a square to cut; a face in less says nothing to either model."""
 
 # By measurement (docs/decisions/0004-codecs.md). Of a lossless WebP, quality is effort, not loss.
 _ENCODER_OPTIONS: dict[OutputFormat, dict[str, int | bool | str]] = {
@@ -95,9 +95,10 @@ class SquarePicture:
 
 
 def read_square(data: bytes, limits: PictureLimits, crop: Crop | None = None) -> SquarePicture:
-    """Decode an upload, turn it upright, cut a square out of it and lay that on white.
+    """Decode an upload, turn it upright, cut a square out of it, on white and in sRGB.
 
-    Colour profiles are not applied: numbers count as sRGB.
+    An embedded colour profile is applied to the square; a picture without one, or with a broken
+    one, counts as sRGB.
 
     Args:
         data: a JPEG, PNG or WebP file; of an animation the first frame counts.
@@ -107,25 +108,30 @@ def read_square(data: bytes, limits: PictureLimits, crop: Crop | None = None) ->
     Raises:
         UnusablePictureError: not a picture, broken, or outside the limits.
     """
-    upright = _decode(data, limits)
-    square = crop or _center_crop(upright.width, upright.height)
-    _check_crop(square, upright.width, upright.height)
-    box = (square.x, square.y, square.x + square.side, square.y + square.side)
-    cut = _on_white(upright.crop(box))  # cut first: the copies below are of the square alone
-    side = min(square.side, MAX_SQUARE_SIDE_PX)
-    if side != square.side:
-        cut = cut.resize((side, side), Image.Resampling.LANCZOS)
-    return SquarePicture(
-        pixels=np.ascontiguousarray(np.asarray(cut, dtype=np.uint8)),
-        sha256=hashlib.sha256(data).hexdigest(),
-        width_px=upright.width,
-        height_px=upright.height,
-        crop=square,
-    )
+    _check_file(data, limits)
+    try:
+        # A decompression bomb is only warned of by Pillow up to twice its limit; ours are checked
+        # against the header, before any pixel is decoded.
+        with Image.open(BytesIO(data), formats=INPUT_FORMATS) as opened:
+            _check_size(opened.width, opened.height, limits)
+            return _square_of(opened, hashlib.sha256(data).hexdigest(), crop)
+    except UnusablePictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnusablePictureError(
+            f"the picture is too large: at most {limits.max_pixels} pixels are taken"
+        ) from error
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
+        # Pillow raises any of these for broken files; all mean the same to the caller.
+        raise UnusablePictureError(
+            "the picture cannot be decoded: send a complete JPEG, PNG or WebP file"
+        ) from error
 
 
 def has_picture_header(data: bytes) -> bool:
     """Say whether data begins as a JPEG, PNG or WebP file; no pixel is decoded."""
+    if is_costly(data):
+        return False
     try:
         Image.open(BytesIO(data), formats=INPUT_FORMATS).close()
     except Exception:  # whatever a broken header makes Pillow raise
@@ -154,31 +160,18 @@ def encode(pixels: RGBPixels, output_format: OutputFormat, **metadata: object) -
     return buffer.getvalue()
 
 
-def _decode(data: bytes, limits: PictureLimits) -> Image.Image:
+def _check_file(data: bytes, limits: PictureLimits) -> None:
     if len(data) > limits.max_bytes:
         raise UnusablePictureError(
             f"the picture has {len(data)} bytes: at most {limits.max_bytes} are taken"
         )
     if not data:
         raise UnusablePictureError("the picture is empty: send a JPEG, PNG or WebP file")
-    try:
-        # A decompression bomb is only warned of by Pillow up to twice its limit; ours are checked
-        # against the header, before any pixel is decoded.
-        with Image.open(BytesIO(data), formats=INPUT_FORMATS) as opened:
-            _check_size(opened.width, opened.height, limits)
-            opened.load()
-            return _upright(opened)
-    except UnusablePictureError:
-        raise
-    except Image.DecompressionBombError as error:
+    if is_costly(data):
         raise UnusablePictureError(
-            f"the picture is too large: at most {limits.max_pixels} pixels are taken"
-        ) from error
-    except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
-        # Pillow raises any of these for broken files; all mean the same to the caller.
-        raise UnusablePictureError(
-            "the picture cannot be decoded: send a complete JPEG, PNG or WebP file"
-        ) from error
+            "the picture is made of too many parts to be decoded: save it anew, as a plain JPEG, "
+            "PNG or WebP file"
+        )
 
 
 def _check_size(width: int, height: int, limits: PictureLimits) -> None:
@@ -196,29 +189,55 @@ def _check_size(width: int, height: int, limits: PictureLimits) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn a picture by its EXIF orientation; one that cannot be read counts as upright.
+def _square_of(picture: Image.Image, sha256: str, crop: Crop | None) -> SquarePicture:
+    if picture.format == "PNG":
+        picture.load()  # its EXIF block may stand behind the pixels
+    orientation = orientation_of(picture)
+    width, height = upright_size(*picture.size, orientation)
+    square = crop or _center_crop(width, height)
+    _check_crop(square, width, height)
+    corner = stored_corner(square.x, square.y, square.side, picture.size, orientation)
+    profile, is_grey = picture.info.get("icc_profile"), picture.getbands()[0] in ("L", "I", "1")
+    cut = as_srgb(_reduced(picture, *corner, square.side), profile, is_grey)
+    pixels = np.ascontiguousarray(np.asarray(turned(cut, orientation), dtype=np.uint8))
+    return SquarePicture(pixels, sha256, width_px=width, height_px=height, crop=square)
 
-    Not Pillow's `exif_transpose`: that writes the EXIF block anew and fails on a broken one.
+
+def _reduced(picture: Image.Image, x: int, y: int, side: int) -> Image.Image:
+    """Decode a picture and cut a square of it, on white, at most `MAX_SQUARE_SIDE_PX` wide."""
+    width = picture.width
+    coarse = side // _FINE_SIDE_PX
+    if coarse > 1:  # a JPEG can be decoded at a half, a quarter or an eighth of its size
+        picture.draft(None, (width // coarse, picture.height // coarse))
+    picture.load()
+    scale = 1 / round(width / picture.width)
+    left, top, right, bottom = (scale * edge for edge in (x, y, x + side, y + side))
+    outer = (math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
+    step = max(1, int(side * scale) // _FINE_SIDE_PX)
+    cut = _flat_in_bands(picture, outer, step)
+    if side <= MAX_SQUARE_SIDE_PX:
+        return cut
+    inner = ((left - outer[0]) / step, (top - outer[1]) / step)
+    box = (*inner, inner[0] + (right - left) / step, inner[1] + (bottom - top) / step)
+    size = (MAX_SQUARE_SIDE_PX, MAX_SQUARE_SIDE_PX)
+    return cut.resize(size, Image.Resampling.LANCZOS, box=box)
+
+
+def _flat_in_bands(picture: Image.Image, box: tuple[int, int, int, int], step: int) -> Image.Image:
+    """Cut a box and lay it on white; blocks of `step` by `step` pixels become their average.
+
+    The copies that this takes are of one band at a time: a whole picture has hundreds of megabytes.
     """
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # whatever a broken block makes Pillow raise
-        orientation = None
-    method = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image.copy() if method is None else image.transpose(method)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB: transparency onto white, 16 bits scaled to 8 instead of clipped."""
-    if image.mode.startswith("I"):
-        samples = np.asarray(image, dtype=np.int32).clip(0, 65535)
-        return Image.fromarray(((samples + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        canvas = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(canvas, rgba).convert("RGB")
-    return image.convert("RGB")
+    left, top, right, bottom = box
+    if step == 1:
+        return flat(picture.crop(box))
+    size = (math.ceil((right - left) / step), math.ceil((bottom - top) / step))
+    whole: Image.Image | None = None
+    for start in range(top, bottom, 64 * step):
+        band = flat(picture.crop((left, start, right, min(start + 64 * step, bottom))))
+        whole = whole or Image.new(band.mode, size)
+        whole.paste(band.reduce(step), (0, (start - top) // step))
+    return whole or picture
 
 
 def _center_crop(width: int, height: int) -> Crop:
@@ -227,10 +246,15 @@ def _center_crop(width: int, height: int) -> Crop:
 
 
 def _check_crop(crop: Crop, width: int, height: int) -> None:
+    given = f"crop {crop.x},{crop.y},{crop.side}"
+    if crop.side < MIN_CROP_SIDE_PX:
+        raise UnusablePictureError(
+            f"{given} is too small: its side needs at least {MIN_CROP_SIDE_PX} pixels"
+        )
     inside = crop.x >= 0 and crop.y >= 0
     inside = inside and crop.x + crop.side <= width and crop.y + crop.side <= height
-    if not inside or crop.side < 1:
+    if not inside:
         raise UnusablePictureError(
-            f"crop {crop.x},{crop.y},{crop.side} does not lie inside the picture, which is "
-            f"{width}x{height} pixels after its orientation is applied"
+            f"{given} does not lie inside the picture, which is {width}x{height} pixels after its "
+            "orientation is applied"
         )

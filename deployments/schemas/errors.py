@@ -12,7 +12,7 @@ class ErrorBody(BaseModel):
         str,
         Field(
             description="A sentence that names the value and the fix",
-            examples=["n: input should be less than or equal to 10"],
+            examples=["n: send at most 10"],
         ),
     ]
     type: Annotated[

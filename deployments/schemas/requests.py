@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from models.interfaces import ROLES, Role
 from models.parameters import MAX_DIVERSITY_FACTOR, MAX_GUIDANCE_SCALE, MAX_NUM_INFERENCE_STEPS
-from models.pixels import OutputFormat
+from models.pixels import MIN_CROP_SIDE_PX, OutputFormat
 from models.seeds import MAX_IMAGES, SEED_MODULUS, resolve_seeds
 
 Seed = Annotated[int, Field(ge=0, lt=SEED_MODULUS)]
@@ -19,7 +19,7 @@ ROLE_NAMES: dict[str, Role] = {
     "stable-diffusion-v1-5": "stable_diffusion",
 }
 MAX_PROMPT_CHARACTERS = 2000
-_CROP = re.compile(r"center|\d{1,5},\d{1,5},\d{1,5}")
+_CROP = re.compile(r"center|[0-9]{1,5},[0-9]{1,5},[0-9]{1,5}")
 MAX_DIVERSITY_FACTORS = 12
 EXPLORED_FACTORS = [float(factor) for factor in range(1, 11)]
 
@@ -63,7 +63,8 @@ class PictureFields(Fields):
     crop: Annotated[
         str,
         Field(
-            description="`center`, or `x,y,side` in pixels of the upright picture",
+            description="`center`, or `x,y,side` in pixels of the upright picture; the side has at "
+            f"least {MIN_CROP_SIDE_PX}",
             examples=["center", "40,20,512"],
         ),
     ] = "center"

@@ -16,8 +16,11 @@ PACKAGES = ("models", "deployments", "loadtests", "scripts", "benchmarks")
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 LIGHT = [
     "deployments.app",
+    "models.colours",
     "models.contact_sheet",
+    "models.file_structure",
     "models.interfaces",
+    "models.orientation",
     "models.parameters",
     "models.pixels",
     "models.provenance",
