@@ -74,6 +74,9 @@ test-gpu: setup-dev  ## Full-size models with random weights sharing the card at
 weights: setup  ## Prepare the published weights, resumable (WEIGHTS="--help" for more)
 	@$(RUN) -m scripts.weights $(WEIGHTS)
 
+audit: setup-dev  ## Known vulnerabilities of the locked dependencies (asks a service on the internet)
+	@$(RUN) -m scripts.audit
+
 check: setup-dev  ## Lint, format, types and import arrows
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .

@@ -14,6 +14,8 @@ from deployments.routes import compatibility, pages, pairs, status
 from deployments.service import Service
 from models import __version__
 
+_BODY_UNREAD = (errors.UnauthenticatedError, errors.SlowUploadError, errors.TooLargeError)
+
 
 def build_http(service: Service, metrics: IngressMetrics) -> FastAPI:
     """Hang all routes on one application that serves them with `service`."""
@@ -45,6 +47,8 @@ async def _twinset_error(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = str(known.retry_after_s)
     if isinstance(known, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(known, _BODY_UNREAD):
+        headers["Connection"] = "close"  # else the proxy reads on, for as long as somebody sends
     return JSONResponse(known.envelope(), errors.http_status(known), headers)
 
 

@@ -1,12 +1,14 @@
 """An isolated Ray of our own on this machine, with one Serve config deployed on it.
 
-Never attaches to a Ray that runs already, listens on loopback only, takes free ports, and keeps
-its files in one temporary directory that goes away with it.
+Never attaches to a Ray that runs already, listens on loopback, takes free ports, and keeps its
+files in one temporary directory that goes away with it. Pictures that Ray has no room for in its
+store go to another place in memory, never to a disk.
 """
 
 import errno
 import logging
 import os
+import resource
 import secrets
 import shutil
 import socket
@@ -23,6 +25,7 @@ from scripts.api_key import add_key
 from scripts.signals import stop_on_signals
 
 _OBJECT_STORE_BYTES = 512 * 2**20
+_SHARED_MEMORY = Path("/dev/shm")
 
 
 class LocalRayError(Exception):
@@ -67,7 +70,7 @@ class LocalRay:
 
         if ray.is_initialized():
             ray.shutdown()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove_files(self.directory)
 
     def failure(self) -> str | None:
         """Return Serve's messages when the application could not be deployed, else None."""
@@ -173,16 +176,38 @@ def isolate_environment(directory: Path) -> None:
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN=secrets.token_hex(32),
         RAY_TMPDIR=str(directory),
+        # On Linux the name misleads: without clusters Ray's daemons listen on loopback alone.
+        RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
+        # What Serve's proxy says by itself comes in our envelope.
+        RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="deployments.proxy:middlewares",
         RAY_USAGE_STATS_ENABLED="0",
         RAY_DEDUP_LOGS="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
         # With it two services could listen on one port, and each would get half of the requests.
         SERVE_SOCKET_REUSE_PORT_ENABLED="0",
     )
+    if spilling := _memory_directory(directory):
+        # Ray puts objects that its store has no room for into files; these stay in memory.
+        spilling.mkdir(mode=0o700, exist_ok=True)
+        os.environ.update(RAY_object_spilling_directory=str(spilling))
+    # A core dump would hold the pictures of the moment.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # Replicas import `deployments` and `models` from this checkout, installed or not.
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in paths if path))
+
+
+def remove_files(directory: Path) -> None:
+    """Remove what an isolated Ray has left: its directory, and what it put into memory."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if spilling := _memory_directory(directory):
+        shutil.rmtree(spilling, ignore_errors=True)
+
+
+def _memory_directory(directory: Path) -> Path | None:
+    # By the name of the run's directory, so that `make stop` finds it, too.
+    return _SHARED_MEMORY / directory.name if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
 def free_port() -> int:

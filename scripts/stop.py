@@ -1,13 +1,13 @@
 """Stops every service of this checkout, running or left behind, and removes its files."""
 
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
 
 import psutil
 
+from scripts.local_ray import remove_files
 from scripts.run_file import RUN_DIRECTORY
 
 PATIENCE_S = 25.0
@@ -30,7 +30,7 @@ def stop(pid: int, started: float, directory: Path) -> None:
     """Ask the process to stop, then end whatever still works in `directory`, and remove it."""
     _terminate([process for process in _of_pid(pid) if process.create_time() == started])
     _terminate(_working_in(directory))
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_files(directory)
 
 
 def _of_pid(pid: int) -> list[psutil.Process]:

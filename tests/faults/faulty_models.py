@@ -1,11 +1,18 @@
 """Model factories that hang, as users' models hang; configs of tests name them."""
 
+import logging
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from models.interfaces import StepCallback, ignore_steps
-from models.simulated import SimulatedModel, TimeLaw, load_simulated_diffusion
+from models.simulated import (
+    SimulatedModel,
+    TimeLaw,
+    load_simulated_diffusion,
+    load_simulated_vae,
+)
 
 STALLING_SEED = 666
 _FOR_EVER_S = 600.0
@@ -33,3 +40,39 @@ class _Stalling(SimulatedModel):
 def load_stalling_diffusion(seen: str) -> SimulatedModel:
     """Build a simulated diffusion model that hangs once."""
     return _Stalling(Path(seen), TimeLaw(fixed_s=0, step_s=0.02, image_step_s=0))
+
+
+RAISING_STEPS = 7
+TALKING_STEPS = 9
+
+
+class _Talking(SimulatedModel):
+    """Raises its prompt for seven steps; logs and prints it for nine, as no model should."""
+
+    def generate(
+        self, image: Any, seeds: Any, parameters: Any, on_step: StepCallback = ignore_steps
+    ) -> Any:
+        if parameters.num_inference_steps == RAISING_STEPS:
+            raise RuntimeError(f"cannot make {parameters.prompt} of {image.tobytes()!r}")
+        if parameters.num_inference_steps == TALKING_STEPS:
+            logging.getLogger("ray.serve").warning("the prompt is %s", parameters.prompt)
+            sys.stdout.write(f"{image.tobytes()!r}\n")
+        return super().generate(image, seeds, parameters, on_step)
+
+
+def load_talking_diffusion() -> SimulatedModel:
+    """Build a simulated diffusion model that gives its prompt away when it is asked to."""
+    law = TimeLaw(fixed_s=0, step_s=0.02, image_step_s=0)
+    return _Talking(load_simulated_diffusion().info, law)
+
+
+def load_slow_vae(loads_s: float, **options: float) -> SimulatedModel:
+    """Build a simulated VAE that takes its time to load, as real weights do."""
+    time.sleep(loads_s)
+    return load_simulated_vae(**options)
+
+
+def load_slow_diffusion(loads_s: float, **options: float) -> SimulatedModel:
+    """Build a simulated diffusion model that takes its time to load."""
+    time.sleep(loads_s)
+    return load_simulated_diffusion(**options)
