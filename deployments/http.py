@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from deployments import errors
+from deployments.callers import CallerWatch
 from deployments.counting import RequestCounting
 from deployments.headers import SecurityHeaders
 from deployments.metrics import IngressMetrics
@@ -37,6 +38,7 @@ def build_http(service: Service, metrics: IngressMetrics) -> FastAPI:
     http.add_exception_handler(Exception, _unexpected_error)
     http.add_middleware(SecurityHeaders)
     http.add_middleware(RequestCounting, metrics=metrics)
+    http.add_middleware(CallerWatch)
     return http
 
 

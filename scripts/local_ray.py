@@ -183,8 +183,12 @@ def isolate_environment(directory: Path) -> None:
         RAY_USAGE_STATS_ENABLED="0",
         RAY_DEDUP_LOGS="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
-        # With it two services could listen on one port, and each would get half of the requests.
-        SERVE_SOCKET_REUSE_PORT_ENABLED="0",
+        # As by default: without it Serve binds so that a new proxy cannot follow one that was
+        # killed as long as its connections linger. Two services on one port would share the
+        # requests; scripts/serve.py looks first.
+        SERVE_SOCKET_REUSE_PORT_ENABLED="1",
+        # Three failures make a dead proxy: by default that takes half a minute.
+        RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S="1",
     )
     if spilling := _memory_directory(directory):
         # Ray puts objects that its store has no room for into files; these stay in memory.
