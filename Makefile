@@ -16,7 +16,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve stop report api-key weights loadtest demo-weights
-.PHONY: test test-full test-browser test-faults test-gpu soak bench-codecs audit check format lock clean
+.PHONY: test test-full test-browser test-faults test-gpu soak bench-codecs audit check check-monitoring format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,11 +77,15 @@ weights: setup  ## Prepare the published weights, resumable (WEIGHTS="--help" fo
 audit: setup-dev  ## Known vulnerabilities of the locked dependencies (asks a service on the internet)
 	@$(RUN) -m scripts.audit
 
-check: setup-dev  ## Lint, format, types and import arrows
+check: setup-dev  ## Lint, format, types, import arrows and the keys of every config
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
+	@$(RUN) -m scripts.check_configs
+
+check-monitoring: setup-dev  ## Prometheus' own tool on our alerts (needs promtool)
+	@$(RUN) -m scripts.check_monitoring
 
 format: setup-dev  ## Put the code into the one format
 	@$(RUN) -m ruff check --fix-only .

@@ -1,8 +1,14 @@
-"""Every metric of ours: name, unit and labels, in one place."""
+"""Every metric of ours: name, unit and labels, in one place; docs/metrics.md lists them."""
 
 from ray.serve import metrics
 
-LATENCY_BUCKETS_MS = [10, 25, 50, 100, 250, 500, 1000, 1500, 2000, 3000, 5000, 8000, 15000, 60000]
+# From the VAE's tenth of a second to the deadline of two minutes and a little more.
+LATENCY_BUCKETS_MS = [
+    *(10, 25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000, 3000, 5000, 8000, 12_000, 20_000),
+    *(30_000, 45_000, 60_000, 90_000, 120_000, 180_000),
+]
+# One image and step: a few milliseconds on a large card, a tenth of a second on two CPU cores.
+STEP_BUCKETS_MS = [0.5, 1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096]
 
 
 class ReplicaMetrics:
@@ -15,8 +21,19 @@ class ReplicaMetrics:
             "twinset_images_filtered", description="Images withheld by a safety checker"
         )
         self.unet_calls = metrics.Counter("twinset_unet_calls", description="UNet passes")
+        self.halved = metrics.Counter(
+            "twinset_sets_halved", description="Sets made in two halves because memory was short"
+        )
+        self.failures = metrics.Counter(
+            "twinset_set_failures",
+            description="Sets not made, by reason: cancelled, deadline, out_of_memory, error",
+            tag_keys=("reason",),
+        )
         self.gpu_memory_peak_gib = metrics.Gauge(
             "twinset_gpu_memory_peak_gib", description="GPU memory of the largest request, GiB"
+        )
+        self.gpu_memory_limit_gib = metrics.Gauge(
+            "twinset_gpu_memory_limit_gib", description="GPU memory that the replica may take, GiB"
         )
         self.model_ms = metrics.Histogram(
             "twinset_model_latency_ms",
@@ -28,6 +45,16 @@ class ReplicaMetrics:
             description="Milliseconds a set waits for the model's thread",
             boundaries=LATENCY_BUCKETS_MS,
         )
+        self.encode_ms = metrics.Histogram(
+            "twinset_encode_latency_ms",
+            description="Milliseconds to encode a set's images into files",
+            boundaries=LATENCY_BUCKETS_MS,
+        )
+        self.image_step_ms = metrics.Histogram(
+            "twinset_image_step_latency_ms",
+            description="Milliseconds of one UNet pass for one image, the mean over its set",
+            boundaries=STEP_BUCKETS_MS,
+        )
 
 
 class IngressMetrics:
@@ -37,8 +64,20 @@ class IngressMetrics:
         """Register the metrics with Ray."""
         self.requests = metrics.Counter(
             "twinset_requests",
-            description="Requests by route and HTTP status",
+            description="Requests by route and HTTP status; 499: the caller left",
             tag_keys=("route", "status"),
+        )
+        self.request_ms = metrics.Histogram(
+            "twinset_request_latency_ms",
+            description="Milliseconds from a request's head to the end of its answer",
+            boundaries=LATENCY_BUCKETS_MS,
+            tag_keys=("route", "status"),
+        )
+        self.first_image_ms = metrics.Histogram(
+            "twinset_first_image_ms",
+            description="Milliseconds from a request's head to its first image",
+            boundaries=LATENCY_BUCKETS_MS,
+            tag_keys=("route",),
         )
         self.retries = metrics.Counter(
             "twinset_set_retries", description="Sets tried again", tag_keys=("role",)

@@ -61,6 +61,8 @@ class ModelReplica:
         self._metrics = ReplicaMetrics()
         if self._model.info.gpu_memory_peak_gib is not None:
             self._metrics.gpu_memory_peak_gib.set(self._model.info.gpu_memory_peak_gib)
+        if self._model.info.gpu_memory_limit_gib is not None:
+            self._metrics.gpu_memory_limit_gib.set(self._model.info.gpu_memory_limit_gib)
 
     async def describe(self) -> ModelInfo:
         """Say what is served."""
@@ -88,7 +90,8 @@ class ModelReplica:
         started = time.monotonic()
         encoded = await self._encode(job, timed)
         shown = [one for one in encoded if one is not None]
-        self._count(timed)
+        encode_ms = (time.monotonic() - started) * 1000
+        self._count(timed, encode_ms)
         return SetResult(
             model=self._model.info,
             images=[None if one is None else one[0] for one in encoded],
@@ -100,7 +103,7 @@ class ModelReplica:
             timings_ms={
                 "wait": timed.wait_s * 1000,
                 "model": timed.model_s * 1000,
-                "encode": (time.monotonic() - started) * 1000,
+                "encode": encode_ms,
             },
         )
 
@@ -131,14 +134,20 @@ class ModelReplica:
             return await self._worker.run(
                 lambda on_step: self._generate(job, on_step), job.budget_s, watch
             )
+        except asyncio.CancelledError:
+            self._metrics.failures.inc(tags={"reason": "cancelled"})
+            raise
         except SetAbortedError:
+            self._metrics.failures.inc(tags={"reason": "deadline"})
             message = f"the {self.role} set was not ready in time"
             raise DeadlineExceededError(message) from None
         except DeviceMemoryError:
+            self._metrics.failures.inc(tags={"reason": "out_of_memory"})
             _LOGGER.error("the model ran out of memory for %d images", len(job.seeds))
             message = f"the {self.role} model ran out of GPU memory: ask for fewer images, or again"
             raise OutOfMemoryError(message, retry_after_s=_RETRY_AFTER_S) from None
         except Exception as error:
+            self._metrics.failures.inc(tags={"reason": "error"})
             frames = "".join(traceback.format_tb(error.__traceback__))
             _LOGGER.error("the model raised %s at\n%s", type(error).__qualname__, frames)
             message = f"the {self.role} model failed; its log tells the operator where"
@@ -161,7 +170,9 @@ class ModelReplica:
         # After the except block, so that nothing of the failed set is held by its traceback.
         _LOGGER.warning("out of memory for %d images: trying two halves", len(job.seeds))
         half = (len(job.seeds) + 1) // 2
-        return joined([part(job.seeds[:half]), part(job.seeds[half:])], _IN_HALVES)
+        made = joined([part(job.seeds[:half]), part(job.seeds[half:])], _IN_HALVES)
+        self._metrics.halved.inc()
+        return made
 
     async def _encode(self, job: SetJob, timed: TimedSet) -> list[tuple[bytes, RGBPixels] | None]:
         # Pillow releases the GIL while it compresses, so threads really help.
@@ -192,14 +203,17 @@ class ModelReplica:
         file = encode_with_provenance(pixels, job.output_format, provenance)
         return file, descriptor(pixels)
 
-    def _count(self, timed: TimedSet) -> None:
-        self._metrics.images.inc(len(timed.generated.pixels))
+    def _count(self, timed: TimedSet, encode_ms: float) -> None:
+        model_ms, images = timed.model_s * 1000, len(timed.generated.pixels)
+        self._metrics.images.inc(images)
         if timed.generated.filtered:
             self._metrics.filtered.inc(len(timed.generated.filtered))
         if timed.generated.unet_calls:
             self._metrics.unet_calls.inc(timed.generated.unet_calls)
-        self._metrics.model_ms.observe(timed.model_s * 1000)
+            self._metrics.image_step_ms.observe(model_ms / timed.generated.unet_calls / images)
+        self._metrics.model_ms.observe(model_ms)
         self._metrics.wait_ms.observe(timed.wait_s * 1000)
+        self._metrics.encode_ms.observe(encode_ms)
 
 
 def _gpu_share() -> float | None:
