@@ -1,4 +1,4 @@
-"""What a correct answer of `POST /v1/pairs` looks like, as pure functions that name each failure.
+"""What a correct paired answer looks like, as pure functions that name each failure.
 
 An answer that arrives with status 200 may still be wrong: an image twice, a list that is too
 short, a seed beside the wrong picture. Each function here looks for one such fault and returns a
@@ -13,20 +13,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from loadtests.pixels import DECODE_ERRORS, Pixels, are_same, decode_image, describe_difference
+from loadtests.metadata import describe_fault
+from loadtests.pixels import (
+    DECODE_ERRORS,
+    Picture,
+    Pixels,
+    are_same,
+    decode_picture,
+    describe_difference,
+)
 
 SEED_COUNT = 2**32
 CHECK_NAMES = (
     "status_code",
     "overloaded",
     "no_answer",
+    "unanswered",
+    "dropped_arrival",
     "json",
+    "stream_start",
+    "stream_images",
+    "stream_error",
+    "stream_end",
+    "sweep_sets",
     "pairs_count",
     "index_alignment",
     "seed_alignment",
     "missing_set",
     "status",
     "decodable",
+    "metadata",
     "distinct",
     "same_seed_same_pixels",
 )
@@ -39,7 +55,8 @@ Pair = Mapping[str, object]
 class Expected:
     """What was asked for, as far as the answer must show it.
 
-    `tolerance` is the largest difference, in 8-bit levels, at which two pixels count as the same.
+    `tolerance` is the largest difference, in 8-bit levels, at which two pixels count as the same;
+    `factors` are those of a sweep, empty for pairs; `image_format` is what the files must be.
     """
 
     n: int
@@ -47,6 +64,9 @@ class Expected:
     sets: tuple[str, ...] = ("vae", "stable_diffusion")
     diversity_factor: float | None = None
     tolerance: int = 1
+    factors: tuple[float, ...] = ()
+    image_format: str = "png"
+    input_sha256: str | None = None
 
     def seeds(self) -> list[int]:
         """Return the seed of each pair: counting up from `seed`, modulo 2^32."""
@@ -82,6 +102,11 @@ def check_answer(body: bytes, expected: Expected) -> Checked:
     answer = parse_object(body)
     if answer is None:
         return Checked([Failure("json", "the answer is not a JSON object")])
+    return check_parsed(answer, expected)
+
+
+def check_parsed(answer: Pair, expected: Expected) -> Checked:
+    """Check one answer that is an object already."""
     pairs = list_pairs(answer)
     failures = [
         *check_pairs_count(pairs, expected),
@@ -91,8 +116,10 @@ def check_answer(body: bytes, expected: Expected) -> Checked:
     pictures: Pictures = {}
     for name in expected.sets:
         failures += check_missing_set(answer, pairs, name) + check_status(pairs, name)
-        pictures[name], undecodable = decode_set(pairs, name)
+        decoded, undecodable = decode_set(pairs, name)
         failures += undecodable
+        failures += check_metadata(decoded, name, model_of(answer, name), expected)
+        pictures[name] = [picture.pixels if picture else None for picture in decoded]
         # A diversity factor of 0 is the plain reconstruction: n times the same face, rightly.
         if name != "vae" or expected.diversity_factor != 0:
             failures += check_distinct(pictures[name], name, expected.tolerance)
@@ -155,19 +182,42 @@ def check_status(pairs: Sequence[Pair], name: str) -> list[Failure]:
     ]
 
 
-def decode_set(pairs: Sequence[Pair], name: str) -> tuple[list[Pixels | None], list[Failure]]:
+def decode_set(pairs: Sequence[Pair], name: str) -> tuple[list[Picture | None], list[Failure]]:
     """Decode every image of a set that says it is ok; return pictures and `decodable` failures."""
-    pictures: list[Pixels | None] = [None] * len(pairs)
+    pictures: list[Picture | None] = [None] * len(pairs)
     failures = []
     for place, image in images_of(pairs, name):
         if image.get("status") != "ok":
             continue
         try:
-            pictures[place] = decode_image(image.get("b64_json"))
+            pictures[place] = decode_picture(image.get("b64_json"))
         except DECODE_ERRORS as error:
             detail = f"image {place} of the {name} set: {error or type(error).__name__}"
             failures.append(Failure("decodable", detail))
     return pictures, failures
+
+
+def check_metadata(
+    pictures: Sequence[Picture | None], name: str, model: object, expected: Expected
+) -> list[Failure]:
+    """Check the files' format, and that each states its own seed, its model and its input."""
+    failures = []
+    for place, (picture, seed) in enumerate(zip(pictures, expected.seeds(), strict=False)):
+        if picture is None:
+            continue
+        fault = describe_fault(picture.marks, seed, model, expected.input_sha256)
+        if picture.image_format != expected.image_format:
+            fault = f"is {picture.image_format} instead of {expected.image_format}"
+        if fault:
+            failures.append(Failure("metadata", f"image {place} of the {name} set {fault}"))
+    return failures
+
+
+def model_of(answer: Pair, name: str) -> object:
+    """Return what an answer calls the model of one set, None where it does not say."""
+    described = answer.get("sets")
+    one = described.get(name) if isinstance(described, dict) else None
+    return one.get("model") if isinstance(one, dict) else None
 
 
 def check_distinct(
@@ -185,7 +235,7 @@ def check_distinct(
 def check_same_pixels(first: Pictures, again: Pictures, expected: Expected) -> list[Failure]:
     """Check that two answers to one request show the same pictures, within the tolerance."""
     failures = []
-    for name in expected.sets:
+    for name in first:
         both = zip(first.get(name, []), again.get(name, []), expected.seeds(), strict=False)
         for place, (one, other, seed) in enumerate(both):
             # A picture that could not be read has failed a check of its own already.

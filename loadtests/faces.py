@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,11 @@ class Face:
     filename: str
     content_type: str
     data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The digest that an image made of this picture must name."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 LOOKS = (

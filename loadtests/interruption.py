@@ -32,5 +32,10 @@ class Interruption:
         self._watcher.cancel()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         logger.info("Interrupted: waiting for the answers under way. Ctrl-C again ends at once.")
+        shape: Any = self._runner.environment.shape_class
+        if shape is not None:
+            # Locust waits for its shape, and stops the users when that is over.
+            shape.is_over = True
+            return
         self._runner.stop()
         self._runner.quit()

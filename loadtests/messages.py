@@ -1,21 +1,13 @@
-"""The one line that stands in Locust's failure table, and the check names read back from it.
-
-The summary counts by reading these lines back, not by counting in the users: Locust carries the
-lines from its worker processes to the master, and nothing of ours.
-"""
+"""The one line that stands in Locust's failure table for a request that failed checks."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from loadtests.checks import CHECK_NAMES, Failure
+from loadtests.checks import Failure
 
 SEPARATOR = "; "
 DETAIL_LIMIT = 160
-
-# A worker's line arrives quoted, so a name may also follow a quotation mark.
-NAME_PATTERN = re.compile(rf"(?:^|['\"]|{SEPARATOR})({'|'.join(CHECK_NAMES)}): ")
 
 
 def write_message(failures: Sequence[Failure]) -> str:
@@ -31,8 +23,3 @@ def write_group(group: Sequence[Failure]) -> str:
     detail = " ".join(group[0].detail.split()).replace(";", ",")[:DETAIL_LIMIT]
     more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
     return f"{group[0].check}: {detail}{more}"
-
-
-def read_names(message: str) -> list[str]:
-    """Return the names of the failed checks in a line, `other` where there is none."""
-    return NAME_PATTERN.findall(message) or ["other"]

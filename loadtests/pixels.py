@@ -7,10 +7,13 @@ import binascii
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from loadtests.metadata import Marks, read_marks
 
 COARSE_STEP_PX = 8
 
@@ -28,8 +31,22 @@ DECODE_ERRORS = (
 )
 
 
+@dataclass(frozen=True)
+class Picture:
+    """One decoded file: (H, W, 3) uint8 RGB in [0, 255], what it says of itself, its format."""
+
+    pixels: Pixels
+    marks: Marks
+    image_format: str
+
+
 def decode_image(b64_json: object) -> Pixels:
-    """Decode base64 text into (H, W, 3) uint8 RGB in [0, 255].
+    """Decode base64 text into (H, W, 3) uint8 RGB in [0, 255]; raises as `decode_picture` does."""
+    return decode_picture(b64_json).pixels
+
+
+def decode_picture(b64_json: object) -> Picture:
+    """Decode base64 text into pixels and metadata.
 
     Raises:
         ValueError: where the text is no base64 or the picture is not square; broken image data
@@ -45,7 +62,8 @@ def decode_image(b64_json: object) -> Pixels:
         width, height = image.size
         if width != height or width == 0:
             raise ValueError(f"{width}x{height} px is not square")
-        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+        pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
+        return Picture(pixels, read_marks(image), str(image.format).lower())
 
 
 def are_same(first: Pixels, second: Pixels, tolerance: int) -> bool:

@@ -3,103 +3,122 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
-from locust.env import Environment
-from locust.stats import RequestStats, StatsEntry, StatsError
+from loadtests.figures import Figures, measure
+from loadtests.objectives import Judged, judge
+from loadtests.records import Record
 
-from loadtests.messages import read_names
-
-PAIRS_NAME = "/v1/pairs"
-OVERLOAD_NAMES = {429: "/v1/pairs [429]", 503: "/v1/pairs [503]"}
+# Beyond this, and this share of the usual time, the times say too much of the generator.
+NOTICED_LATENESS_S = 0.1
+NOTICED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of one run; times in seconds.
+    """The figures of one run, its objectives, and how often each check failed."""
 
-    `answers` are requests that were not turned away as overloaded. The times are those of all
-    the answers, failed ones too.
-    """
-
-    answers: int
-    failed_answers: int
-    overloaded: int
-    failed_requests: int
-    user_errors: int
+    figures: Figures
+    judged: list[Judged]
     failed_checks: dict[str, int]
-    median_s: float
-    p95_s: float
-    duration_s: float
+    user_errors: int = 0
 
     @property
-    def correct(self) -> int:
-        """The number of answers that passed every check."""
-        return self.answers - self.failed_answers
+    def faults(self) -> list[str]:
+        """What speaks against the run, as sentences; none when it is good."""
+        figures = self.figures
+        faults = [str(one) for one in self.judged if not one.is_met]
+        if not figures.correct:
+            faults.append("no answer was correct")
+        if figures.wrong:
+            faults.append(f"{figures.wrong} answers were wrong: {self.named_checks()}")
+        elif figures.error_share and not any(one.key == "error_share" for one in self.judged):
+            faults.append(f"requests failed: {self.named_checks()}")
+        if self.user_errors:
+            faults.append(f"the load test itself had {self.user_errors} errors")
+        return faults
 
     @property
     def exit_code(self) -> int:
-        """0 where something succeeded and nothing failed, else 1."""
-        return 0 if self.correct and not self.failed_requests and not self.user_errors else 1
+        """0 where all objectives are met and nothing was wrong, else 1."""
+        return 1 if self.faults else 0
+
+    def named_checks(self) -> str:
+        """Return the failed checks with their counts."""
+        return ", ".join(f"{name} {count}" for name, count in self.failed_checks.items()) or "none"
 
     def text(self) -> str:
         """Return the summary as a few lines."""
-        checks = ", ".join(f"{name} {count}" for name, count in self.failed_checks.items())
-        per_minute = 60 * self.correct / self.duration_s if self.duration_s else 0.0
+        figures = self.figures
+        failed = figures.wrong + figures.failed + figures.dropped
         lines = [
-            f"Requests: {self.answers + self.overloaded} in {self.duration_s:.1f} s "
-            f"({self.correct} correct, {self.failed_answers} wrong or failed, "
-            f"{self.overloaded} turned away as overloaded)",
-            f"Failed checks: {checks or 'none'}",
-            f"Seconds per answer: median {self.median_s:.2f}, p95 {self.p95_s:.2f}",
-            f"Correct paired sets a minute: {per_minute:.1f}",
+            f"Requests: {figures.requests} in {figures.duration_s:.1f} s "
+            f"({figures.correct} correct, {failed} wrong or failed, "
+            f"{figures.overloaded} turned away as overloaded, {figures.left} left by the caller)",
+            f"Repeated to compare the pixels: {figures.repeats}",
+            f"Failed checks: {self.named_checks()}",
+            f"Seconds per answer: median {write_s(figures.p50_s)}, p95 {write_s(figures.p95_s)}, "
+            f"p99 {write_s(figures.p99_s)}",
+            f"Seconds to a stream's first image: p95 {write_s(figures.first_image_p95_s)}"
+            + write_order(figures),
+            f"Correct sets a minute: {figures.sets_per_minute:.1f}",
+            *self.warnings(),
+            *(f"Objective {one}" for one in self.judged),
+            "Verdict: " + ("; ".join(self.faults) or "all objectives met, nothing wrong"),
         ]
-        if self.user_errors:
-            lines.append(f"Errors in the load test itself: {self.user_errors}")
         return "\n".join(lines) + "\n"
 
+    def warnings(self) -> list[str]:
+        """Return what makes the figures doubtful."""
+        late_s, usual_s = self.figures.lateness_p99_s, self.figures.p50_s or 0.0
+        if late_s is None or late_s < max(NOTICED_LATENESS_S, NOTICED_SHARE * usual_s):
+            return []
+        return [
+            f"The generator itself was late: p99 {late_s:.2f} s, which the times contain. "
+            "Use more workers."
+        ]
 
-def summarize(environment: Environment) -> Summary:
-    """Read the figures of a run from Locust's own statistics, workers' share included."""
-    stats = environment.stats
-    pairs = entry_of(stats, PAIRS_NAME)
-    overloads = [entry_of(stats, name) for name in OVERLOAD_NAMES.values()]
-    exceptions = environment.runner.exceptions if environment.runner else {}
+    def as_json(self) -> dict[str, object]:
+        """Return the summary for the raw data."""
+        return {
+            "verdict": "good" if not self.faults else "bad",
+            "faults": self.faults,
+            "figures": asdict(self.figures),
+            "objectives": [{**asdict(one), "met": one.is_met} for one in self.judged],
+            "failed_checks": self.failed_checks,
+            "warnings": self.warnings(),
+        }
+
+
+def write_s(value: float | None) -> str:
+    """Return seconds with two digits, or a dash."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def write_order(figures: Figures) -> str:
+    """Return in how many streams the VAE's image came first."""
+    share = figures.vae_first_share
+    return "" if share is None else f" (the VAE's first in {100 * share:.0f} % of them)"
+
+
+def summarize(
+    records: Sequence[Record],
+    objectives: Mapping[str, float],
+    user_errors: int = 0,
+    start_s: float = 0.0,
+) -> Summary:
+    """Return the summary of a run."""
+    figures = measure(records, start_s)
     return Summary(
-        answers=pairs.num_requests,
-        failed_answers=pairs.num_failures,
-        overloaded=sum(entry.num_requests for entry in overloads),
-        failed_requests=stats.total.num_failures,
-        user_errors=sum(error["count"] for error in exceptions.values()),
-        failed_checks=count_failed_checks(stats),
-        median_s=pairs.get_response_time_percentile(0.5) / 1000,
-        p95_s=pairs.get_response_time_percentile(0.95) / 1000,
-        duration_s=duration_s(stats.total),
+        figures=figures,
+        judged=judge(objectives, asdict(figures)),
+        failed_checks=count_checks(records),
+        user_errors=user_errors,
     )
 
 
-def entry_of(stats: RequestStats, name: str) -> StatsEntry:
-    """Return the figures of one name, an empty entry where there were no such requests."""
-    # Not stats.get(): that one would add an empty row to the table that Locust prints.
-    empty = StatsEntry(stats, name, "POST")
-    return stats.entries.get((name, "POST"), empty)
-
-
-def duration_s(total: StatsEntry) -> float:
-    """Return the time from the start of the run to its last answer, in seconds."""
-    last = total.last_request_timestamp
-    return max(0.0, last - total.start_time) if last else 0.0
-
-
-def count_failed_checks(stats: RequestStats) -> dict[str, int]:
+def count_checks(records: Sequence[Record]) -> dict[str, int]:
     """Return for each check the number of requests that failed it, the most frequent first."""
-    counts: Counter[str] = Counter()
-    for error in stats.errors.values():
-        for name in read_names(message_of(error)):
-            counts[name] += error.occurrences
+    counts = Counter(name for record in records for name in record.checks)
     return dict(counts.most_common())
-
-
-def message_of(error: StatsError) -> str:
-    """Return the text of a failure: an exception here, already text where a worker sent it."""
-    return error.error if isinstance(error.error, str) else str(error.error)

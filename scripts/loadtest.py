@@ -1,19 +1,26 @@
-"""Runs the Locust kit for a minute: against a service that runs, or one started for it."""
+"""Runs the Locust kit for a minute: against a service that runs, or one started for it.
+
+The report and the raw data of each run lie in a folder of its own below out/loadtest.
+"""
 
 import argparse
 import subprocess
 import sys
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.serve import ROOT, RunningService, ServeError, running
 from scripts.signals import stop_on_signals
 
+REPORTS = ROOT / "out" / "loadtest"
+
 
 def main() -> int:
     """Parse the command line, run Locust, return its exit code."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="What stands behind -- goes to Locust: -- -u 4 -t 5m"
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="What stands behind -- goes to Locust: -- -u 4 -t 5m. See python -m loadtests",
     )
     parser.add_argument(
         "--host",
@@ -22,6 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "demo.yaml")
     parser.add_argument("--num-gpus", type=int, default=0, help="GPUs to pretend to have")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: a new one)")
     parser.add_argument("locust", nargs="*", help="further options of Locust")
     arguments = parser.parse_args()
     stop_on_signals()
@@ -31,13 +39,20 @@ def main() -> int:
             if arguments.host
             else running(arguments.config, port=0, num_gpus=arguments.num_gpus)
         ) as service:
-            return run_locust(service, arguments.locust)
+            config = [] if arguments.host else ["--service-config", str(arguments.config.resolve())]
+            out = arguments.out or new_folder()
+            return run_locust(service, ["--out", str(out.resolve()), *config, *arguments.locust])
     except ServeError as error:
         sys.stderr.write(f"twinset: {error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\ntwinset: stopped\n")
         return 130
+
+
+def new_folder() -> Path:
+    """Return a folder for the report that is named after this moment, UTC."""
+    return REPORTS / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
 
 
 def run_locust(service: RunningService, options: list[str]) -> int:

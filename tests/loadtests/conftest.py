@@ -15,42 +15,112 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 SETS = ("vae", "stable_diffusion")
 SIDE_PX = 24
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 Answer = dict[str, Any]
 Lie = Callable[[Answer], None]
+Form = dict[str, str]
 
 
-def encode_picture(key: str, side_px: int = SIDE_PX) -> str:
-    """Return a PNG as base64 whose pixels follow from `key` alone."""
-    pixels = hashlib.shake_128(key.encode()).digest(side_px * side_px * 3)
+def encode_picture(
+    key: str,
+    seed: int = 7,
+    model: str = "fake-vae",
+    image_format: str = "png",
+    digest: str = "",
+    source_type: str = SOURCE_TYPE,
+) -> str:
+    """Return a picture as base64: pixels that follow from `key`, the metadata of a served image."""
+    pixels = hashlib.shake_128(key.encode()).digest(SIDE_PX * SIDE_PX * 3)
+    text = f"a prompt, Seed: 1\nSteps: 20, Seed: {seed}, Size: 24x24, Model: {model}"
+    xmp = f"<s>{source_type}</s> {digest}".encode()
+    options: dict[str, Any] = {"xmp": xmp, "exif": user_comment(text)}
+    if image_format == "png":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text("parameters", text)
+        chunks.add_itxt("XML:com.adobe.xmp", xmp)
+        options = {"pnginfo": chunks}
     buffer = io.BytesIO()
-    Image.frombytes("RGB", (side_px, side_px), pixels).save(buffer, format="PNG")
+    image = Image.frombytes("RGB", (SIDE_PX, SIDE_PX), pixels)
+    image.save(buffer, format=image_format, **options)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def make_answer(n: int = 4, seed: int = 7, models: str = "both", key: str = "") -> Answer:
-    """Return a correct answer; `key` stands for the picture that was sent."""
-    sets = SETS if models == "both" else (models,)
-    pairs = []
-    for index in range(n):
-        own = (seed + index) % 2**32
-        images = {
-            name: {"status": "ok", "b64_json": encode_picture(f"{name}{own}{key}"), "format": "png"}
-            for name in sets
+def user_comment(text: str) -> Image.Exif:
+    """Return EXIF with a UserComment."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + text.encode("utf-16-be")
+    return exif
+
+
+def make_images(form: Form, role: str, key: str = "") -> list[Answer]:
+    """Return one set as it stands in an answer."""
+    first, kind = int(form.get("seed", "7")), form.get("output_format", "png")
+    images = []
+    for index in range(int(form.get("n", "4"))):
+        seed = (first + index) % 2**32
+        drawn = f"{role}{seed}{key}{form.get('image', '')}"
+        model = "fake-" + role.replace("stable_", "")
+        data = encode_picture(drawn, seed, model, kind, form.get("image", ""))
+        images.append({"status": "ok", "b64_json": data, "format": kind})
+    return images
+
+
+def describe_set(role: str) -> Answer:
+    """Return what an answer says of one set."""
+    return {"status": "ok", "model": "fake-" + role.replace("stable_", "")}
+
+
+def make_answer(form: Form | None = None) -> Answer:
+    """Return a correct answer to a form; `image` in it stands for the picture that was sent."""
+    form = form or {}
+    sets = (form["models"],) if "models" in form else SETS
+    images = {role: make_images(form, role) for role in sets}
+    first = int(form.get("seed", "7"))
+    pairs = [
+        {
+            "index": index,
+            "seed": (first + index) % 2**32,
+            **{role: images[role][index] for role in sets},
         }
-        pairs.append({"index": index, "seed": own, **images})
+        for index in range(int(form.get("n", "4")))
+    ]
     return {
         "id": str(uuid.uuid4()),
-        "created": 0,
-        "parameters": {},
-        "input": {},
         "pairs": pairs,
-        "sets": {name: {"status": "ok"} for name in sets},
+        "sets": {role: describe_set(role) for role in sets},
     }
+
+
+def make_sweep(form: Form) -> Answer:
+    """Return a correct answer to POST /v1/sweep."""
+    sets = []
+    for factor in form["diversity_factors"].split(","):
+        images = make_images(form, "vae", factor)
+        seeds = [(int(form["seed"]) + index) % 2**32 for index in range(len(images))]
+        placed = [
+            {"index": index, "seed": seed, **image}
+            for index, (seed, image) in enumerate(zip(seeds, images, strict=True))
+        ]
+        sets.append({**describe_set("vae"), "diversity_factor": float(factor), "images": placed})
+    return {"sets": sets}
+
+
+def make_events(answer: Answer) -> list[tuple[str, Answer]]:
+    """Return the stream that tells of an answer."""
+    events: list[tuple[str, Answer]] = [("started", {"id": answer["id"]})]
+    for role, described in answer["sets"].items():
+        events.append(("progress", {"role": role, "step": 1, "total": 1}))
+        events += [
+            ("image", {"role": role, "index": one["index"], "seed": one["seed"], **one[role]})
+            for one in answer["pairs"]
+        ]
+        events.append(("set", {"role": role, **described}))
+    return [*events, ("completed", {"id": answer["id"], "sets": answer["sets"]})]
 
 
 def tell_truth(answer: Answer) -> None:
@@ -66,11 +136,15 @@ class Service:
         self.full_at: set[int] = set()
         self.states_replicas = True
         self.delay_s = 0.0
-        self.forms: list[dict[str, str]] = []
+        self.chunk_gap_s = 0.0
+        self.breaks_off = False
+        self.stalled_until_s = 0.0
+        self.capacity = threading.Semaphore(1000)
+        self.forms: list[Form] = []
+        self.kinds: list[str] = []
         self.model_calls = 0
-        self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(self))
-        self._server.daemon_threads = True
+        self.lock = threading.Lock()
+        self._server = Server(("127.0.0.1", 0), make_handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -83,23 +157,29 @@ class Service:
         self._server.shutdown()
         self._server.server_close()
 
-    def pairs(self, body: bytes) -> tuple[int, Answer]:
-        """Answer one POST /v1/pairs."""
-        form = read_form(body)
-        with self._lock:
+    def work(self) -> None:
+        """Take the time of one answer; in a stall nobody gets on."""
+        with self.capacity:
+            time.sleep(self.delay_s)
+            while time.monotonic() < self.stalled_until_s:
+                time.sleep(0.02)
+
+    def take(self, form: Form, kind: str) -> bool:
+        """Note one request; False where the service is full."""
+        with self.lock:
             self.forms.append(form)
-            call = len(self.forms)
-        if call in self.full_at:
-            return 429, {"error": {"message": "full", "code": "overloaded"}}
-        answer = make_answer(
-            int(form["n"]), int(form["seed"]), form.get("models", "both"), form["image"]
-        )
+            self.kinds.append(kind)
+            return len(self.forms) not in self.full_at
+
+    def answer(self, path: str, form: Form) -> Answer:
+        """Return the answer to one POST, with the lie in it."""
+        answer = make_sweep(form) if path == "/v1/sweep" else make_answer(form)
         self.lie(answer)
-        return 200, answer
+        return answer
 
     def models(self) -> Answer:
         """Answer one GET /v1/models: the second model grows after the first call."""
-        with self._lock:
+        with self.lock:
             self.model_calls += 1
         grown = 1 if self.model_calls == 1 else 3
         data: list[Answer] = [{"id": "fake-vae", "role": "vae"}, {"id": "fake-diffusion"}]
@@ -109,7 +189,17 @@ class Service:
         return {"object": "list", "data": data}
 
 
-def read_form(body: bytes) -> dict[str, str]:
+class Server(ThreadingHTTPServer):
+    """A server with room for many callers who come at once."""
+
+    daemon_threads = True
+    request_queue_size = 200
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep the test's output clean of callers who leave."""
+
+
+def read_form(body: bytes) -> Form:
     """Return the form fields of a multipart body; a file is represented by its digest."""
     boundary = body.split(b"\r\n", 1)[0]
     fields = {}
@@ -135,14 +225,33 @@ def make_handler(service: Service) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            """Answer POST /v1/pairs."""
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            time.sleep(service.delay_s)
-            self.send(*service.pairs(body))
+            """Answer POST /v1/pairs and /v1/sweep."""
+            form = read_form(self.rfile.read(int(self.headers["Content-Length"])))
+            streams = self.headers["Accept"] == "text/event-stream"
+            if not service.take(form, "stream" if streams else self.path):
+                self.send(429, {"error": {"message": "full", "code": "overloaded"}})
+                return
+            service.work()
+            answer = service.answer(self.path, form)
+            self.stream(answer) if streams else self.send(200, answer)
 
         def do_GET(self) -> None:
             """Answer GET /v1/models."""
             self.send(200, service.models())
+
+        def stream(self, answer: Answer) -> None:
+            """Send the events of one answer in chunks that end in the middle of them."""
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            blocks = [f"event: {name}\ndata: {json.dumps(one)}\n\n" for name, one in events(answer)]
+            data = (": ping\n\n" + "".join(blocks)).encode()
+            for start in range(0, len(data), 4000):
+                part = data[start : start + 4000]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                time.sleep(service.chunk_gap_s)
+            self.wfile.write(b"0\r\n\r\n")
 
         def send(self, status: int, answer: Answer) -> None:
             """Send one JSON answer."""
@@ -153,10 +262,14 @@ def make_handler(service: Service) -> type[BaseHTTPRequestHandler]:
             if status == 429:
                 self.send_header("Retry-After", "0")
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2] if service.breaks_off else body)
+            self.close_connection |= service.breaks_off
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the test's output clean."""
+
+    def events(answer: Answer) -> list[tuple[str, Answer]]:
+        return answer.get("events") or make_events(answer)
 
     return Handler
 
@@ -177,5 +290,5 @@ def answer() -> Answer:
 
 @pytest.fixture
 def picture() -> Callable[..., str]:
-    """The function that makes a base64 PNG from a key."""
+    """The function that makes a base64 picture from a key."""
     return encode_picture

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from loadtests.checks import (
     check_status_code,
 )
 from loadtests.pixels import decode_image
+from tests.loadtests.conftest import make_answer
 
 Answer = dict[str, Any]
 EXPECTED = Expected(n=4, seed=7)
@@ -60,14 +62,14 @@ def test_a_dropped_last_pair_fails_pairs_count(answer: Answer) -> None:
 
 
 def test_a_pair_too_many_fails_pairs_count(answer: Answer, picture: Callable[..., str]) -> None:
-    image = {"status": "ok", "b64_json": picture("more")}
+    image = {"status": "ok", "b64_json": picture("more", 11)}
     answer["pairs"].append({"index": 4, "seed": 11, "vae": image, "stable_diffusion": image})
     assert names(answer) == ["pairs_count"]
 
 
 def test_a_dropped_first_pair_also_fails_the_alignments(answer: Answer) -> None:
     del answer["pairs"][0]
-    assert names(answer) == ["pairs_count", "index_alignment", "seed_alignment"]
+    assert names(answer) == ["pairs_count", "index_alignment", "seed_alignment", "metadata"]
 
 
 @pytest.mark.parametrize("index", [True, 1.0, "1", None, 2])
@@ -85,7 +87,53 @@ def test_two_swapped_seeds_fail_seed_alignment(answer: Answer) -> None:
 def test_two_swapped_pairs_fail_both_alignments(answer: Answer) -> None:
     pairs = answer["pairs"]
     pairs[1], pairs[2] = pairs[2], pairs[1]
-    assert names(answer) == ["index_alignment", "seed_alignment"]
+    assert names(answer) == ["index_alignment", "seed_alignment", "metadata"]
+
+
+def test_two_swapped_images_are_told_by_what_the_files_say(answer: Answer) -> None:
+    pairs = answer["pairs"]
+    pairs[1]["vae"], pairs[2]["vae"] = pairs[2]["vae"], pairs[1]["vae"]
+    failures = check_answer(json.dumps(answer).encode(), EXPECTED).failures
+    assert [str(failure) for failure in failures] == [
+        "metadata: image 1 of the vae set says seed 9 instead of 8",
+        "metadata: image 2 of the vae set says seed 8 instead of 9",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
+def test_each_format_carries_its_metadata(picture: Callable[..., str], kind: str) -> None:
+    form = {"n": "2", "seed": "7", "output_format": kind, "image": "abc123"}
+    expected = Expected(n=2, seed=7, image_format=kind, input_sha256="abc123")
+    assert names(make_answer(form), expected) == []
+    assert names(make_answer(form), replace(expected, input_sha256="other")) == ["metadata"]
+    assert names(make_answer({**form, "output_format": "png"}), expected) == (
+        [] if kind == "png" else ["metadata"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("seed", 8, "says seed 8 instead of 7"),
+        ("model", "another", "says model another instead of fake-vae"),
+        ("source_type", "a camera", "is not marked as made by a model (XMP)"),
+    ],
+)
+def test_wrong_metadata_is_named(
+    answer: Answer, picture: Callable[..., str], key: str, value: object, words: str
+) -> None:
+    answer["pairs"][0]["vae"]["b64_json"] = picture("vae7", **{key: value})
+    failures = check_answer(json.dumps(answer).encode(), EXPECTED).failures
+    assert [str(failure) for failure in failures] == [f"metadata: image 0 of the vae set {words}"]
+
+
+def test_missing_metadata_is_named(answer: Answer) -> None:
+    pixels = decode_image(answer["pairs"][0]["vae"]["b64_json"])
+    answer["pairs"][0]["vae"]["b64_json"] = encode(pixels)
+    failures = check_answer(json.dumps(answer).encode(), EXPECTED).failures
+    assert [str(failure) for failure in failures] == [
+        "metadata: image 0 of the vae set carries no parameters"
+    ]
 
 
 def test_seeds_wrap_at_two_to_the_32() -> None:
@@ -143,9 +191,7 @@ def test_the_same_pixels_in_other_bytes_fail_distinct(answer: Answer) -> None:
     assert again != pairs[1]["vae"]["b64_json"]
     pairs[3]["vae"]["b64_json"] = again
     failures = check_answer(json.dumps(answer).encode(), EXPECTED).failures
-    assert [str(failure) for failure in failures] == [
-        "distinct: images 1 and 3 of the vae set are the same"
-    ]
+    assert "distinct: images 1 and 3 of the vae set are the same" in map(str, failures)
 
 
 def test_one_pixel_beside_the_coarse_grid_is_enough_to_be_distinct(answer: Answer) -> None:
@@ -153,18 +199,23 @@ def test_one_pixel_beside_the_coarse_grid_is_enough_to_be_distinct(answer: Answe
     pixels = decode_image(pairs[1]["vae"]["b64_json"]).copy()
     pixels[3, 5, 0] ^= 0x80
     pairs[3]["vae"]["b64_json"] = encode(pixels)
-    assert names(answer) == []
+    assert names(answer) == ["metadata"]
 
 
-def test_the_same_picture_in_both_sets_is_no_failure(answer: Answer) -> None:
+def test_the_same_picture_in_both_sets_is_no_failure(
+    answer: Answer, picture: Callable[..., str]
+) -> None:
     pair = answer["pairs"][0]
-    pair["vae"]["b64_json"] = pair["stable_diffusion"]["b64_json"]
+    pair["vae"]["b64_json"] = picture("same")
+    pair["stable_diffusion"]["b64_json"] = picture("same", model="fake-diffusion")
     assert names(answer) == []
 
 
-def test_the_plain_reconstruction_may_repeat_itself(answer: Answer) -> None:
+def test_the_plain_reconstruction_may_repeat_itself(
+    answer: Answer, picture: Callable[..., str]
+) -> None:
     for pair in answer["pairs"]:
-        pair["vae"]["b64_json"] = answer["pairs"][0]["vae"]["b64_json"]
+        pair["vae"]["b64_json"] = picture("same", pair["seed"])
     assert names(answer) == ["distinct"]
     assert names(answer, Expected(n=4, seed=7, diversity_factor=0.0)) == []
 

@@ -20,7 +20,8 @@ Answer = dict[str, Any]
 def command(url: str, *arguments: str) -> list[str]:
     """Return the command line of a short run; later arguments replace earlier ones."""
     locust = [sys.executable, "-m", "locust", "--config", "loadtests/locust.conf"]
-    return [*locust, "--host", url, "--pairs-n", "4", "-u", "1", "-t", "10s", *arguments]
+    small = ["--pairs-n", "4", "--mix", "pairs", "-u", "1", "-t", "10s"]
+    return [*locust, "--host", url, *small, *arguments]
 
 
 def run_locust(url: str, *arguments: str) -> tuple[int, str]:
@@ -55,6 +56,12 @@ def repeat_an_image(answer: Answer) -> None:
     pairs[2]["stable_diffusion"] = pairs[0]["stable_diffusion"]
 
 
+def swap_two_images(answer: Answer) -> None:
+    """Swap two images of one set and leave the list as it was."""
+    pairs = answer["pairs"]
+    pairs[0]["vae"], pairs[1]["vae"] = pairs[1]["vae"], pairs[0]["vae"]
+
+
 def swap_two_seeds(answer: Answer) -> None:
     """Swap the seeds of two pairs."""
     pairs = answer["pairs"]
@@ -82,6 +89,7 @@ def break_an_image(answer: Answer) -> None:
     ("lie", "message"),
     [
         (repeat_an_image, "distinct: images 0 and 2 of the stable_diffusion set are the same"),
+        (swap_two_images, "metadata: image 0 of the vae set says seed "),
         (swap_two_seeds, "seed_alignment: pair 0 has seed "),
         (swap_two_indices, "index_alignment: pair 0 says index 1"),
         (drop_a_pair, "pairs_count: 3 pairs instead of 4"),
@@ -93,19 +101,22 @@ def test_a_lie_is_named(service: Any, lie: Callable[[Answer], None], message: st
     code, output = run_locust(service.url, "--repeat-share", "0")
     assert code == 1, output
     assert message in output
-    assert f"Failed checks: {message.split(':')[0]} 2" in output
+    assert f"{message.split(':')[0]} 2" in output.split("Failed checks: ")[1].splitlines()[0]
 
 
 def test_a_service_that_ignores_the_seed_is_named(
     service: Any, picture: Callable[..., str]
 ) -> None:
     def draw_anew(answer: Answer) -> None:
-        answer["pairs"][1]["vae"]["b64_json"] = picture(uuid.uuid4().hex)
+        digest = service.forms[-1]["image"]
+        answer["pairs"][1]["vae"]["b64_json"] = picture(uuid.uuid4().hex, 8, digest=digest)
 
     service.lie = draw_anew
-    code, output = run_locust(service.url, "--repeat-share", "1")
+    code, output = run_locust(
+        service.url, "--repeat-share", "1", "--same-parameters", "--iterations", "1"
+    )
     assert code == 1, output
-    assert "Failed checks: same_seed_same_pixels 2" in output
+    assert "Failed checks: same_seed_same_pixels 1" in output
     assert "same_seed_same_pixels: image 1 of the vae set, seed 8, differs by" in output
 
 
@@ -119,7 +130,7 @@ def test_an_overload_is_a_failure_unless_accepted(service: Any) -> None:
     code, output = run_locust(service.url, "--repeat-share", "0", "--accept-overload")
     assert code == 0, output
     assert "/v1/pairs [429]" in output
-    assert "(1 correct, 0 wrong or failed, 1 turned away as overloaded)" in output
+    assert "(1 correct, 0 wrong or failed, 1 turned away as overloaded, 0 left" in output
 
 
 def test_a_run_without_one_success_fails(service: Any) -> None:
@@ -127,6 +138,7 @@ def test_a_run_without_one_success_fails(service: Any) -> None:
     code, output = run_locust(service.url, "--accept-overload")
     assert code == 1, output
     assert "Failed checks: none" in output
+    assert "no answer was correct" in output.split("Verdict: ")[1]
 
 
 def test_a_service_that_is_away_fails(service: Any) -> None:
@@ -151,6 +163,24 @@ def test_an_interrupt_waits_for_answers_under_way(service: Any) -> None:
     assert rows == [["1/3", "1/1"], ["3/3", "1/1"]], output
 
 
+def test_an_interrupt_ends_a_shape_as_well(service: Any) -> None:
+    service.delay_s = 0.3
+    shape = ("--shape", "staircase", "-u", "4", "-t", "60s")
+    with subprocess.Popen(
+        command(service.url, *shape),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        wait_until(lambda: len(service.forms) >= 3)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output, output
+    assert f"({len(service.forms)} correct, 0 wrong or failed" in output
+
+
 def wait_until(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
     """Wait until a condition holds.
 
@@ -165,10 +195,20 @@ def wait_until(holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
 
 
 def test_options_can_be_read_without_patching_the_process() -> None:
-    modules = ["backpressure", "checks", "faces", "messages", "options", "pixels", "replicas"]
-    imports = "; ".join(f"import loadtests.{module}" for module in modules)
+    # The others are Locust's own side.
+    beside = {"__main__", "interruption", "locustfile", "loops", "run", "visits"}
+    modules = {path.stem for path in (ROOT / "loadtests").glob("*.py")} - beside
+    imports = "; ".join(f"import loadtests.{module}" for module in sorted(modules))
     code = f"import sys; {imports}; sys.exit('locust' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_options_of_the_kit_can_be_listed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "loadtests"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for option in ("--mix", "--shape", "--arrival-rate", "--objectives", "--out"):
+        assert f"  {option} " in done.stdout
 
 
 def test_a_wrong_option_is_refused(service: Any) -> None:

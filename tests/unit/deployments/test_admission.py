@@ -116,6 +116,14 @@ def test_one_key_never_takes_the_places_of_all_others() -> None:
     assert _fill(admission, "stable_diffusion", "a", 20) == 6  # the lanes are counted apart
 
 
+def test_keys_that_have_left_keep_no_places() -> None:
+    admission = _admission(max_admitted_requests=12)
+    for caller in "bcdefg":
+        with _inside(admission, "vae", caller):
+            pass
+    assert _fill(admission, "vae", "a", 20) == 6
+
+
 def test_a_key_may_be_held_to_fewer_places_still() -> None:
     admission = _admission(max_admitted_requests=12, max_requests_per_key=2)
     assert _fill(admission, "vae", "a", 20) == 2
@@ -177,6 +185,7 @@ def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:
                 second.expect("stable_diffusion", 50, now + 120.5)
             assert late.value.retry_after_s == 30
             second.expect("stable_diffusion", 10, now + 120)
+    assert admission.backlogs["stable_diffusion"].ahead_s() == 0
     # Alone, nobody is refused by a guess: the deadline itself will tell.
     with _inside(admission, "stable_diffusion") as alone:
         alone.expect("stable_diffusion", 500, now + 120)
