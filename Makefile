@@ -15,7 +15,7 @@ MINUTES := 30
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve stop report api-key weights loadtest demo-weights
+.PHONY: help setup setup-dev demo serve stop report api-key weights loadtest stall demo-weights
 .PHONY: test test-full test-browser test-faults test-gpu soak bench-codecs audit check check-monitoring format lock clean
 
 help:  ## Print this list
@@ -42,8 +42,11 @@ report: setup-dev  ## The seed report as a page with figures in out/report (FACE
 api-key: setup  ## Make an API key (NAME=alice KEYS=api-keys); only its digest is stored
 	@$(RUN) -m scripts.api_key $(if $(NAME),"$(NAME)",--help) --file "$(KEYS)"
 
-loadtest: setup-dev  ## A minute of checked load (HOST=http://... for a service that runs already)
+loadtest: setup-dev  ## A minute of checked load, report in out/loadtest (HOST=http://... for a service that runs)
 	@$(RUN) -m scripts.loadtest --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(HOST),--host "$(HOST)") $(if $(LOADTEST),-- $(LOADTEST))
+
+stall: setup-dev  ## A stall of 10 s in a closed and an open loop, side by side
+	@$(RUN) -m scripts.loadtest_stall
 
 demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMOKE=1: minutes)
 	@OMP_WAIT_POLICY=passive $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)

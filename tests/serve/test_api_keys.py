@@ -21,6 +21,7 @@ PROTECTED = [
     ("POST", "/sdapi/v1/img2img"),
     ("POST", "/hf/image-to-image"),
 ]
+PER_MINUTE = 120
 OPEN = ["/livez", "/readyz", "/", "/docs", "/openapi.json"]
 
 
@@ -33,6 +34,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path,
 
     def change(application: dict[str, Any]) -> None:
         application["args"]["api_keys_file"] = str(file)
+        application["args"]["ingress"]["requests_per_minute_per_key"] = PER_MINUTE
 
     with serving(changed_config(directory, "simulated.yaml", change), num_gpus=1) as client:
         yield str(client.base_url), file, keys
@@ -131,3 +133,19 @@ def test_a_service_without_its_file_of_keys_does_not_start(tmp_path: Path) -> No
     config = changed_config(tmp_path, "simulated.yaml", change)
     with pytest.raises(RuntimeError, match="holds no key"), serving(config, num_gpus=1):
         pass
+
+
+def test_a_key_that_comes_too_often_waits_and_the_others_do_not(
+    keyed: tuple[str, Path, list[str]], face: bytes
+) -> None:
+    url, file, keys = keyed
+    with _client(url, f"Bearer {add_key(file, 'hasty')}") as hasty:
+        answers = [hasty.post("/v1/inspect", json={}) for _ in range(2 * PER_MINUTE)]
+        refused = [one for one in answers if one.status_code == 429]
+        assert {one.status_code for one in answers} == {400, 429}
+        # A minute's worth may come at once, and as many more as the time allows.
+        assert PER_MINUTE <= len(answers) - len(refused) < 1.5 * PER_MINUTE
+        assert refused[-1].json()["error"]["code"] == "key_limit_exceeded"
+        assert refused[-1].headers["retry-after"] == "1"
+    with _client(url, f"Bearer {keys[1]}") as other:
+        assert post_pairs(other, face, n=1).status_code == 200

@@ -1,6 +1,7 @@
 """The commands of the Makefile, run as a person runs them."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from PIL import Image
 from scripts.local_ray import free_port
 from tests.serve.conftest import ROOT, wait_for
 
+RUN = secrets.token_hex(8)
 SIMULATED = str(ROOT / "configs" / "simulated.yaml")
 
 
@@ -25,15 +27,22 @@ def _run(module: str, *arguments: str, **options: object) -> "subprocess.Complet
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, **options)
 
 
+@pytest.fixture(autouse=True)
+def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mark what is started here: others may start and stop services at the same time."""
+    monkeypatch.setenv("TWINSET_TEST_RUN", RUN)
+
+
 def _ray_directories() -> set[str]:
-    """Return the temporary directories of all services that have a process, ours and others'."""
+    """Return the temporary directories of all services that this test run started and that live."""
     found = set()
     for process in psutil.process_iter():
         try:
             environment = process.environ()
         except (psutil.Error, OSError):
             continue
-        if "twinset-" in environment.get("RAY_TMPDIR", ""):
+        ours = environment.get("TWINSET_TEST_RUN") == RUN
+        if ours and "twinset-" in environment.get("RAY_TMPDIR", ""):
             found.add(environment["RAY_TMPDIR"])
     return found
 
