@@ -74,7 +74,12 @@ class LiveSettings(Settings):
     """
 
     request_timeout_s: Annotated[
-        float, Field(gt=0, description="Deadline of a request; a caller may shorten it")
+        float,
+        Field(
+            gt=0,
+            description="Deadline of a request; a caller may shorten it. Keep it under Serve's own: "
+            "http_options.request_timeout_s and graceful_shutdown_timeout_s",
+        ),
     ] = 120.0
     upload_timeout_s: Annotated[
         float, Field(gt=0, description="Time for a request's body to arrive")

@@ -189,6 +189,8 @@ def isolate_environment(directory: Path) -> None:
         SERVE_SOCKET_REUSE_PORT_ENABLED="1",
         # Three failures make a dead proxy: by default that takes half a minute.
         RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S="1",
+        # Of Serve's own processes; those of the application are set in its config.
+        RAY_SERVE_LOG_ENCODING="JSON",
     )
     if spilling := _memory_directory(directory):
         # Ray puts objects that its store has no room for into files; these stay in memory.
