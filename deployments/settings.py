@@ -77,7 +77,7 @@ class LiveSettings(Settings):
         float,
         Field(
             gt=0,
-            description="Deadline of a request; a caller may shorten it. Keep it under Serve's own: "
+            description="Deadline of a request; a caller may shorten it. Keep it under Serve's: "
             "http_options.request_timeout_s and graceful_shutdown_timeout_s",
         ),
     ] = 120.0

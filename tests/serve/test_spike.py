@@ -16,6 +16,8 @@ from tests.faults.traffic import Traffic
 from tests.serve.conftest import SAMPLE_FACE, changed_config, post_pairs, serving, wait_for
 
 USERS = 20
+RIGHT = (USERS, USERS + 1)
+"""One for each user; the ingress's own question what is served may count as one more."""
 CARDS = 12
 STEP_S = 0.2
 STEPS = 10
@@ -62,8 +64,8 @@ def test_a_spike_from_one_to_twenty_users_is_served_within_half_a_minute(
                 over_s = time.monotonic()
         users, left_s = 0, time.monotonic()
         small_s = wait_for(lambda: _is_small(watch), timeout_s=90)
-    right_s = watch.first(spike_s, lambda one: one.target[DIFFUSION] == USERS)
-    running_s = watch.first(spike_s, lambda one: one.running[DIFFUSION] == USERS)
+    right_s = watch.first(spike_s, lambda one: one.target[DIFFUSION] in RIGHT)
+    running_s = watch.first(spike_s, lambda one: one.running[DIFFUSION] in RIGHT)
     during = watch.between(spike_s, over_s)
     most = {role: max(one.target[role] for one in watch.moments) for role in (DIFFUSION, VAE)}
     sys.stdout.write(
@@ -75,7 +77,8 @@ def test_a_spike_from_one_to_twenty_users_is_served_within_half_a_minute(
     assert right_s <= 10
     assert running_s is not None
     assert running_s <= 30
-    assert most == {DIFFUSION: USERS, VAE: 1}
+    assert most[DIFFUSION] in RIGHT
+    assert most[VAE] == 1
     for tally in (first, others):
         assert not tally.wrong
         assert tally.share_right == 1
