@@ -16,7 +16,7 @@ RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve stop report api-key weights loadtest stall demo-weights
-.PHONY: test test-full test-browser test-faults test-gpu soak bench-codecs audit check check-monitoring format lock clean
+.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench-codecs audit check check-monitoring format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,16 +54,20 @@ demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMO
 test: setup-dev  ## The tests that need only pip packages and two cores
 	@$(RUN) -m pytest -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
 	@echo "Not run here: the slow tests (make test-full), the page in a browser (make test-browser),"
-	@echo "killed processes, floods and bad input (make test-faults), lint and types (make check)."
+	@echo "killed processes, floods and bad input (make test-faults), several nodes (make test-cluster),"
+	@echo "lint and types (make check)."
 
-test-full: setup-dev  ## All tests but the browser's and the faults, the slow ones too
-	@$(RUN) -m pytest --ignore tests/browser --ignore tests/faults $(TESTS)
+test-full: setup-dev  ## All tests but those with a target of their own, the slow ones too
+	@$(RUN) -m pytest --ignore tests/browser --ignore tests/faults --ignore tests/cluster $(TESTS)
 
 test-browser: setup-dev  ## The page in a real browser (needs Debian's chromium and chromium-driver)
 	@$(RUN) -m pytest tests/browser $(TESTS)
 
 test-faults: setup-dev  ## Processes killed, floods, crafted files, strangers (a quarter of an hour)
 	@$(RUN) -m pytest -s tests/faults $(TESTS)
+
+test-cluster: setup-dev  ## Several nodes on this machine, one killed; user_config under load (5 minutes)
+	@$(RUN) -m pytest -s tests/cluster $(TESTS)
 
 soak: setup-dev  ## Half an hour of mixed load with cancels and errors, memory watched (MINUTES=30)
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)

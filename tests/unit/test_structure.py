@@ -28,6 +28,7 @@ LIGHT = [
     "models.seeds",
     "models.set_metrics",
     "models.simulated",
+    "models.time_law",
     "models.xmp",
 ]
 
