@@ -74,7 +74,7 @@ class Place:
         self._leave()
         if self._work is not None:
             backlog, work = self._work
-            backlog.add(-work)
+            backlog.remove(work)
             self._work = None
         self._admission.tell()
 

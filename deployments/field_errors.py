@@ -1,6 +1,6 @@
 """What is wrong with a field, in a sentence that names it and says what to send."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -48,7 +48,7 @@ def invalid_field(error: ValidationError, known: Collection[str]) -> InvalidRequ
         return InvalidRequestError(message, param=name)
     sentence = _SENTENCES.get(first["type"])
     if sentence is not None:
-        message = sentence.format(**first.get("ctx", {}))
+        message = sentence.format(**_plain(first.get("ctx", {})))
     else:
         message = first["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
@@ -61,3 +61,11 @@ def _path(location: tuple[Any, ...]) -> str:
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
     return path.removeprefix(".")
+
+
+def _plain(limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Write 10 for a limit of 10.0."""
+    return {
+        name: int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+        for name, limit in limits.items()
+    }

@@ -114,6 +114,7 @@ def test_arrivals_beyond_the_cap_are_counted_as_dropped(service: Any) -> None:
     assert "unanswered 5" in output.split("Failed checks: ")[1].splitlines()[0]
 
 
+@pytest.mark.slow
 def test_two_workers_share_the_rate_and_no_record_is_lost(service: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     code, output = run_locust(

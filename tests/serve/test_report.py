@@ -197,7 +197,7 @@ def test_the_example_prints_what_the_service_says(demo: httpx.Client, tmp_path: 
     refused = _example(demo, SAMPLE_FACE, tmp_path / "sweep", "--factors", "11")
     assert refused.returncode == 1
     assert refused.stderr.startswith("the service says: ")
-    assert "less than or equal to 10" in refused.stderr
+    assert "send at most 10\n" in refused.stderr
     missing = _example(demo, tmp_path / "none.jpg", tmp_path / "sweep")
     assert "No such file" in missing.stderr
     away = _example(demo, SAMPLE_FACE, tmp_path / "sweep", "--url", "http://127.0.0.1:9")

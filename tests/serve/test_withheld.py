@@ -120,6 +120,7 @@ def test_no_request_switches_it_off(filtering: httpx.Client, face: bytes, name: 
     assert response.json()["error"]["param"] == name
 
 
+@pytest.mark.slow
 def test_a_set_too_large_for_memory_is_made_in_halves_or_refused_and_the_replica_lives_on(
     face: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -160,7 +160,7 @@ def test_a_rate_recovers_with_time() -> None:
 
 def test_retry_after_is_when_half_of_the_work_under_way_is_done() -> None:
     admission = _admission(replicas=2, max_admitted_requests=3)
-    admission.backlogs["stable_diffusion"].observe(work=10, taken_s=20.0)  # 2 s a unit
+    admission.backlogs["stable_diffusion"].observe(work=20, taken_s=40.0)  # 2 s a unit
     deadline = time.monotonic() + 1000
     for _ in range(3):
         with _inside(admission, "stable_diffusion") as place:
@@ -176,7 +176,8 @@ def test_retry_after_is_when_half_of_the_work_under_way_is_done() -> None:
 
 def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:
     admission = _admission()
-    admission.backlogs["stable_diffusion"].observe(work=1, taken_s=1.0)
+    for work in (10, 100):
+        admission.backlogs["stable_diffusion"].observe(work=work, taken_s=float(work))
     now = time.monotonic()
     with _inside(admission, "stable_diffusion") as first:
         first.expect("stable_diffusion", 100, now + 120.5)
@@ -199,3 +200,15 @@ def test_limits_change_while_requests_are_under_way() -> None:
     admission.limit(LiveSettings(max_admitted_requests=1))
     with pytest.raises(OverloadedError), _inside(admission, "vae"):
         pass
+
+
+def test_small_sets_say_little_of_large_ones() -> None:
+    backlog = Backlog(lambda: 1.0)
+    for _ in range(50):
+        backlog.observe(work=1, taken_s=0.12)
+    assert backlog.own_s(1500) < 1  # nothing is known of so large a set: nobody is refused for it
+    backlog.observe(work=1500, taken_s=4.6)
+    for _ in range(10):
+        backlog.observe(work=1, taken_s=0.12)
+    assert backlog.own_s(1) == pytest.approx(0.12, abs=0.02)
+    assert backlog.own_s(1500) == pytest.approx(4.6, abs=0.2)
