@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from tests.loadtests.test_locustfile import ROOT, run_locust, wait_until
