@@ -19,7 +19,7 @@ RUN := .venv/bin/python
 .PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench-codecs audit check check-monitoring format lock clean
 
 help:  ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Make .venv with what serving needs (PYTHON=python3.12 chooses the interpreter)
 	@$(PYTHON) scripts/setup.py
