@@ -20,10 +20,10 @@ class Room:
         per_caller: how many one caller may hold at most; None for no such limit.
     """
 
-    def __init__(self, limit: int = 1, per_caller: int | None = None) -> None:
-        """Take the number of places and, if wished, how many one caller may hold at most."""
-        self.limit = limit
-        self.per_caller = per_caller
+    def __init__(self) -> None:
+        """Begin without places; whoever sets the limits gives it some."""
+        self.limit = 0
+        self.per_caller: int | None = None
         self._held: Counter[str] = Counter()
 
     @property

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 import yaml
 
@@ -92,13 +91,8 @@ def _end(process: "subprocess.Popen[str]", ray_directory: str) -> None:
         process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
-    left = ServiceProcesses(Path(ray_directory)).all() if ray_directory else []
-    for one in left:
-        try:
-            one.kill()
-        except psutil.Error:
-            continue
-    psutil.wait_procs(left, timeout=10)
+    if ray_directory:
+        ServiceProcesses(Path(ray_directory)).kill_all()
 
 
 def _config(port: int, proxies: str, vaes: int, diffusions: int) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import yaml
 
 from scripts.local_ray import free_port
@@ -154,12 +153,6 @@ def _stop(process: "subprocess.Popen[bytes]", directory: Path) -> None:
         process.wait(timeout=30)
     except subprocess.TimeoutExpired:
         process.kill()
-    left = ServiceProcesses(directory).all()
-    for one in left:
-        try:
-            one.kill()
-        except psutil.Error:
-            continue
-    psutil.wait_procs(left, timeout=10)
+    ServiceProcesses(directory).kill_all()
     time.sleep(0.1)
     shutil.rmtree(directory, ignore_errors=True)

@@ -36,6 +36,16 @@ class ServiceProcesses:
         found += [child for one in found for child in _children(one)]
         return list({one.pid: one for one in found}.values())
 
+    def kill_all(self) -> None:
+        """Kill whatever of the service still runs, and wait until it is gone."""
+        left = self.all()
+        for one in left:
+            try:
+                one.kill()
+            except psutil.Error:
+                continue
+        psutil.wait_procs(left, timeout=10)
+
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """Return the replicas of a deployment."""
         return self._titled(f"ServeReplica:twinset:{deployment}")

@@ -6,15 +6,15 @@ from typing import Any
 
 import httpx
 
+from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import post_pairs, wait_for
-from tests.serve.test_resilience import ray_directory
 
 PROMPT = "zanzibar quokka"
 FILENAME = "gerda-at-the-beach.png"
 
 
 def _logs(client: httpx.Client) -> Path:
-    return Path(ray_directory(client)) / "session_latest" / "logs"
+    return ServiceProcesses.behind(client).directory / "session_latest" / "logs"
 
 
 def _replica_lines(client: httpx.Client) -> list[dict[str, Any]]:

@@ -3,14 +3,13 @@
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
 
 from deployments.metrics import LATENCY_BUCKETS_MS
+from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import ROOT, post_pairs, wait_for
-from tests.serve.test_resilience import ray_directory
 
 # What does not happen to a service that is well, or not without a GPU.
 RARE = {
@@ -28,7 +27,7 @@ Samples = list[tuple[str, dict[str, str], float]]
 
 def scraped(client: httpx.Client) -> Samples:
     """Return what Prometheus would read: Ray collects it every few seconds."""
-    session = Path(ray_directory(client)) / "session_latest"
+    session = ServiceProcesses.behind(client).directory / "session_latest"
     (port,) = session.glob("metrics_export_port_*")
     url = f"http://127.0.0.1:{port.read_text().strip()}/metrics"
     text = httpx.get(url, timeout=30, trust_env=False).text

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import changed_config, post_pairs, serving
 
 
@@ -67,9 +68,7 @@ def test_a_model_that_raises_is_an_error_without_its_prompt(
 
 
 def _log_directory(client: httpx.Client) -> Path:
-    from tests.serve.test_resilience import ray_directory
-
-    return Path(ray_directory(client)) / "session_latest" / "logs"
+    return ServiceProcesses.behind(client).directory / "session_latest" / "logs"
 
 
 @pytest.mark.slow

@@ -7,35 +7,13 @@ import httpx
 import psutil
 
 from deployments.pairing import DESCRIPTION_AGE_S
+from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import post_pairs, wait_for
 
 
 def _replicas(client: httpx.Client, deployment: str) -> list[psutil.Process]:
     """Return the replica processes of the service that listens on the client's port."""
-    directory = ray_directory(client)
-    return [
-        process
-        for process in psutil.process_iter()
-        if f"ServeReplica:twinset:{deployment}" in " ".join(_command(process))
-        and process.environ().get("RAY_TMPDIR") == directory
-    ]
-
-
-def ray_directory(client: httpx.Client) -> str:
-    """Return where the Ray of a service keeps its files."""
-    listener = next(
-        connection.pid
-        for connection in psutil.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == client.base_url.port
-    )
-    return psutil.Process(listener).environ()["RAY_TMPDIR"]
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []
+    return ServiceProcesses.behind(client).replicas(deployment)
 
 
 def _slow_request(client: httpx.Client, face: bytes) -> httpx.Response:
