@@ -2,6 +2,7 @@
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import RequestRouterConfig
 
 from deployments.ingress import Ingress
 from deployments.settings import AppSettings
@@ -23,8 +24,13 @@ def build_app(args: AppSettings) -> Application:
     Raises:
         pydantic.ValidationError: `args` has an unknown key or a value out of range.
     """
-    vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"])
-    diffusion = serve.deployment(StableDiffusionDeployment, name=DEPLOYMENTS["stable_diffusion"])
+    routing = RequestRouterConfig(request_router_class="deployments.routing:LeastLoadedRouter")
+    vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"], request_router_config=routing)
+    diffusion = serve.deployment(
+        StableDiffusionDeployment,
+        name=DEPLOYMENTS["stable_diffusion"],
+        request_router_config=routing,
+    )
     ingress = serve.deployment(serve.ingress()(Ingress), name="Ingress")
     handles = {"vae": vae.bind(args.vae), "stable_diffusion": diffusion.bind(args.stable_diffusion)}
     return ingress.bind(args, handles, DEPLOYMENTS)

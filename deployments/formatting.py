@@ -91,12 +91,12 @@ def image_answer(job: PairJob, outcome: Outcome, index: int) -> ImageAnswer:
         return ImageAnswer(status="failed")
     file = base64_image(outcome, index)
     if file is None:
-        return ImageAnswer(status="filtered")
+        return ImageAnswer(status=outcome.result.status(index))
     return ImageAnswer(status="ok", format=job.output_format, b64_json=file)
 
 
 def base64_image(made: MadeSet, index: int) -> str | None:
-    """Return the file of one image in base64; None of one that a safety checker withholds."""
+    """Return the file of one image in base64; None where there is none to show."""
     file = made.result.images[index]
     return None if file is None else base64.b64encode(file).decode("ascii")
 
@@ -105,10 +105,14 @@ def set_answer(info: ModelInfo | None, outcome: Outcome) -> SetAnswer:
     """Say how a set was made, or why it was not; `info` is None of a model that is away."""
     if not isinstance(outcome, TwinsetError):
         return SetAnswer(**_made_set(outcome))
-    error = ErrorBody.model_validate(outcome.envelope()["error"])
+    error = _error_body(outcome)
     if info is None:
         return SetAnswer(status="failed", error=error)
     return SetAnswer(status="failed", model=info.id, revision=info.revision, error=error)
+
+
+def _error_body(error: TwinsetError) -> ErrorBody:
+    return ErrorBody.model_validate(error.envelope()["error"])
 
 
 def _pair(job: PairJob, outcomes: Mapping[Role, Outcome], index: int, seed: int) -> Pair:
@@ -126,15 +130,17 @@ def _sweep_set(job: PairJob, factor: float, made: MadeSet) -> SweepSetAnswer:
 
 def _made_set(made: MadeSet) -> dict[str, Any]:
     result = made.result
+    failure = next(iter(result.failed.values()), None)
     return {
         "status": "ok",
         "model": result.model.id,
         "revision": result.model.revision,
         "simulated": result.model.simulated,
-        "replicas": [result.replica],
+        "replicas": list(result.replicas),
         "timings_ms": {name: round(value, 1) for name, value in result.timings_ms.items()},
         "encoder_calls": result.encoder_calls,
         "unet_calls": result.unet_calls,
         "metrics": SetMetricsAnswer(**asdict(made.metrics)) if made.metrics else None,
         "notes": [*result.notes, *([result.model.note] if result.model.note else [])],
+        **({} if failure is None else {"error": _error_body(failure)}),
     }

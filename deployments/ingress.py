@@ -1,6 +1,6 @@
 """The deployment behind HTTP: builds the service of one ingress replica and its application."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from deployments.pairing import Pairing
 from deployments.replica_counts import ReplicaCounts
 from deployments.service import Service
 from deployments.settings import AppSettings
+from deployments.spreading import Spreading
 from models.interfaces import ROLES, Role
 
 
@@ -43,20 +44,34 @@ class Ingress:
         context = serve.get_replica_context()
         counts = ReplicaCounts(context.app_name)
 
-        def replicas(role: Role) -> float:
-            return counts.running(deployments[role]) / counts.running(context.deployment)
+        def running(name: str) -> Callable[[], int]:
+            return lambda: counts.running(name)
 
-        backlogs = {role: Backlog(lambda role=role: replicas(role)) for role in ROLES}  # type: ignore[misc]
+        def share(name: str) -> Callable[[], float]:
+            return lambda: counts.running(name) / counts.running(context.deployment)
+
+        backlogs = {role: Backlog(share(deployments[role])) for role in ROLES}
         attempts = settings.ingress.max_attempts
+        calls = {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES}
+        # A VAE's set is made in no time: cut in two it would take as long.
+        splits = {"vae": 1, "stable_diffusion": settings.ingress.max_split}
+        spreads = {
+            role: Spreading(
+                calls[role],
+                backlogs[role],
+                running(deployments[role]),
+                running(context.deployment),
+                splits[role],
+                self._metrics,
+            )
+            for role in ROLES
+        }
         keys_file = settings.api_keys_file
         self._service = Service(
             settings=settings,
             limits=settings.limits.picture_limits(),
             keys=None if keys_file is None else ApiKeys(Path(keys_file)),
-            pairing=Pairing(
-                {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES},
-                backlogs,
-            ),
+            pairing=Pairing(calls, spreads),
             admission=Admission(settings.ingress, backlogs, self._metrics),
             decoders=ThreadPoolExecutor(settings.ingress.max_decoding, "decode"),
             counts=counts,

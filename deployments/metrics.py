@@ -82,6 +82,9 @@ class IngressMetrics:
         self.retries = metrics.Counter(
             "twinset_set_retries", description="Sets tried again", tag_keys=("role",)
         )
+        self.split = metrics.Counter(
+            "twinset_sets_split", description="Sets made in chunks on several idle replicas"
+        )
         self.admitted = metrics.Gauge(
             "twinset_admitted_requests",
             description="Requests under way, by the lane of their slowest model",

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deployments.backlog import Backlog, work_of
 from deployments.calls import ModelCalls
 from deployments.errors import DeadlineExceededError, ModelUnavailableError, TwinsetError
 from deployments.sets import SetJob, SetResult, StepDone
+from deployments.spreading import Spreading
 from models.interfaces import ModelInfo, Role
 from models.parameters import Parameters
 from models.pixels import OutputFormat, SquarePicture
@@ -63,10 +63,10 @@ Watcher = Callable[[Role, Happening], None]
 class Pairing:
     """Makes paired sets with the models behind two handles."""
 
-    def __init__(self, calls: Mapping[Role, ModelCalls], backlogs: Mapping[Role, Backlog]) -> None:
-        """Take the calls to each role's deployment, and whom to tell how long a set took."""
+    def __init__(self, calls: Mapping[Role, ModelCalls], spreads: Mapping[Role, Spreading]) -> None:
+        """Take the calls to each role's deployment, and what spreads sets over its replicas."""
         self._calls = calls
-        self._backlogs = backlogs
+        self._spreads = spreads
         self._described: dict[Role, tuple[float, ModelInfo]] = {}
         self._asking: dict[Role, asyncio.Task[ModelInfo]] = {}
 
@@ -178,10 +178,12 @@ class Pairing:
             TwinsetError: it could not be made in time, or at all.
         """
         budget_s = max(0.0, job.deadline - time.monotonic())
-        set_job = SetJob(job.picture, job.seeds, parameters, job.output_format, budget_s)
-        result = await self._calls[role].generate(set_job, job.deadline, watch)
-        work = work_of(parameters, len(job.seeds))
-        self._backlogs[role].observe(work, result.timings_ms["model"] / 1000)
+        set_job = SetJob(
+            job.picture, job.seeds, parameters, job.output_format, budget_s, set_seeds=job.seeds
+        )
+        result = await self._spreads[role].generate(
+            set_job, job.models[role], job.deadline, watch, job.allow_partial
+        )
         metrics = await asyncio.to_thread(_measure, job.picture, result)
         return MadeSet(parameters, result, metrics)
 

@@ -16,7 +16,7 @@ from ray import serve
 from deployments.errors import DeadlineExceededError, ModelFailedError, OutOfMemoryError
 from deployments.heartbeat import Heartbeat
 from deployments.metrics import ReplicaMetrics
-from deployments.sets import SetJob, SetResult, StepDone
+from deployments.sets import NO_DESCRIPTORS, SetJob, SetResult, StepDone
 from deployments.settings import ModelSettings
 from deployments.worker import ModelWorker, SetAbortedError, TimedSet
 from models.interfaces import (
@@ -30,12 +30,11 @@ from models.interfaces import (
     joined,
 )
 from models.provenance import Provenance, encode_with_provenance
-from models.set_metrics import METRIC_SIDE_PX, descriptor
+from models.set_metrics import descriptor
 
 ENCODER_THREADS = 4
 _RETRY_AFTER_S = 5
 _IN_HALVES = "memory was short: the set was made in two halves"
-_NO_DESCRIPTORS = np.empty((0, METRIC_SIDE_PX, METRIC_SIDE_PX, 3), dtype=np.uint8)
 _LOGGER = logging.getLogger("ray.serve")
 
 
@@ -50,13 +49,14 @@ class ModelReplica:
 
     def __init__(self, settings: ModelSettings) -> None:
         """Load the model; a constructor that fails shows its sentence in `serve status`."""
-        self._model = settings.build(gpu_share=_gpu_share())
+        self._worker = ModelWorker(Heartbeat(settings.stalled_after_s))
+        gpu_share = _gpu_share()
+        self._model = self._worker.load(lambda: settings.build(gpu_share=gpu_share))
         if self._model.info.role != self.role:
             raise ValueError(
                 f"{settings.factory} makes a {self._model.info.role} model, but this deployment "
                 f"serves the role {self.role}: set another factory"
             )
-        self._worker = ModelWorker(Heartbeat(settings.stalled_after_s))
         self._encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
         self._metrics = ReplicaMetrics()
         if self._model.info.gpu_memory_peak_gib is not None:
@@ -95,11 +95,11 @@ class ModelReplica:
         return SetResult(
             model=self._model.info,
             images=[None if one is None else one[0] for one in encoded],
-            descriptors=np.stack([small for _, small in shown]) if shown else _NO_DESCRIPTORS,
+            descriptors=np.stack([small for _, small in shown]) if shown else NO_DESCRIPTORS,
             encoder_calls=timed.generated.encoder_calls,
             unet_calls=timed.generated.unet_calls,
             notes=timed.generated.notes,
-            replica=serve.get_replica_context().replica_id.unique_id,
+            replicas=[serve.get_replica_context().replica_id.unique_id],
             timings_ms={
                 "wait": timed.wait_s * 1000,
                 "model": timed.model_s * 1000,
@@ -194,7 +194,7 @@ class ModelReplica:
             revision=info.revision,
             seed=job.seeds[index],
             # All seeds: floating point rounds a little differently in a batch of another size.
-            parameters={**vars(job.parameters), "seeds": list(job.seeds)},
+            parameters={**vars(job.parameters), "seeds": list(job.set_seeds)},
             input=job.picture.facts(),
             precision=info.precision,
             unet_calls=timed.generated.unet_calls,

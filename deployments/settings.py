@@ -118,6 +118,15 @@ class IngressSettings(LiveSettings):
     max_attempts: Annotated[
         int, Field(ge=1, le=5, description="Tries of one set when its replica dies")
     ] = 3
+    max_split: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10,
+            description="Chunks of one diffusion set, made at the same time by replicas that are "
+            "idle; 1 never splits",
+        ),
+    ] = 2
     # 50 megapixels take up to 0.34 GB as PNG or JPEG while they are decoded, as WebP 0.78 GB.
     max_decoding: Annotated[
         int, Field(ge=1, description="Pictures decoded at once in one ingress replica")

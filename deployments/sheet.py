@@ -59,7 +59,9 @@ def _tile(seed: int, outcome: Outcome, index: int) -> SheetTile:
     if isinstance(outcome, TwinsetError):
         return SheetTile(seed, None, "failed")
     file = outcome.result.images[index]
-    return SheetTile(seed, None, "filtered") if file is None else SheetTile(seed, _pixels(file), "")
+    if file is None:
+        return SheetTile(seed, None, outcome.result.status(index))
+    return SheetTile(seed, _pixels(file), "")
 
 
 def _pixels(file: bytes) -> RGBPixels:

@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from deployments.heartbeat import Heartbeat
 from models.interfaces import GeneratedSet, StepCallback, ignore_steps
+
+LoadedT = TypeVar("LoadedT")
 
 
 class SetAbortedError(Exception):
@@ -39,6 +42,14 @@ class ModelWorker:
         """Start with no thread; the first call starts it."""
         self.heartbeat = heartbeat
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+    def load(self, call: Callable[[], LoadedT]) -> LoadedT:
+        """Return what `call()` returns in the model's thread.
+
+        A model is loaded where it will run: torch keeps its CPU threads and CUDA graphs by the
+        thread that calls, and a second one that has called it takes a tenth of the speed.
+        """
+        return self._executor.submit(call).result()
 
     async def run(
         self,

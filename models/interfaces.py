@@ -44,6 +44,7 @@ class ModelInfo:
         safety_checker: its images are judged, and those that are flagged withheld.
         gpu_memory_limit_gib: what a replica may take of its card; None without one or a share.
         gpu_memory_peak_gib: what it took at its largest request, when it warmed up.
+        compiled_images: sizes of sets that run compiled; empty where nothing is compiled.
         demo: made for trying Twinset out, not for good pictures.
         simulated: costs time, shows nothing.
         note: one sentence that a caller should read, or an empty string.
@@ -61,6 +62,7 @@ class ModelInfo:
     safety_checker: bool = False
     gpu_memory_limit_gib: float | None = None
     gpu_memory_peak_gib: float | None = None
+    compiled_images: tuple[int, ...] = ()
     demo: bool = False
     simulated: bool = False
     note: str = ""

@@ -10,9 +10,12 @@ from typing import Any
 from scripts.config_keys import Problem, keys, named, unknown_keys
 
 ROOT = Path(__file__).resolve().parent.parent
-# Names that nobody else checks: Ray and the hub ignore a variable that they do not know.
+# Names that nobody else checks: Ray, the hub and the C library ignore a variable that they do not know.
 ENVIRONMENT = (
     "HF_HUB_OFFLINE",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S",
@@ -54,6 +57,7 @@ def _schema(config: Mapping[str, Any]) -> dict[str, Any]:
     definitions["ServeApplicationSchema"]["properties"].update(
         args=_with_options(arguments, config), runtime_env=runtime_env
     )
+    definitions["RayActorOptionsSchema"]["properties"]["runtime_env"] = runtime_env
     definitions["DeploymentSchema"]["properties"]["user_config"] = LiveSettings.model_json_schema()
     return {**schema, "$defs": definitions}
 

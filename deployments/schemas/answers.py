@@ -98,7 +98,8 @@ class SetAnswer(BaseModel):
     """How one set was made."""
 
     status: Annotated[
-        Literal["ok", "failed"], Field(description="Of the whole set", examples=["ok"])
+        Literal["ok", "failed"],
+        Field(description="failed when no image was made; each has a status", examples=["ok"]),
     ]
     model: Annotated[
         str | None,
@@ -140,7 +141,10 @@ class SetAnswer(BaseModel):
     ] = []
     error: Annotated[
         ErrorBody | None,
-        Field(description="Why the set failed", examples=[{"message": "...", "type": "..."}]),
+        Field(
+            description="Why the set, or some images, failed",
+            examples=[{"message": "...", "type": "..."}],
+        ),
     ] = None
 
 

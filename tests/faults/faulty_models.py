@@ -1,4 +1,4 @@
-"""Model factories that hang, as users' models hang; configs of tests name them."""
+"""Model factories that hang or fail, as users' models do; configs of tests name them."""
 
 import logging
 import sys
@@ -15,6 +15,7 @@ from models.simulated import (
 )
 
 STALLING_SEED = 666
+FAILING_SEED = 667
 _FOR_EVER_S = 600.0
 
 
@@ -40,6 +41,22 @@ class _Stalling(SimulatedModel):
 def load_stalling_diffusion(seen: str) -> SimulatedModel:
     """Build a simulated diffusion model that hangs once."""
     return _Stalling(Path(seen), TimeLaw(fixed_s=0, step_s=0.02, image_step_s=0))
+
+
+class _Choosy(SimulatedModel):
+    """Raises for a batch that has a certain seed."""
+
+    def generate(
+        self, image: Any, seeds: Any, parameters: Any, on_step: StepCallback = ignore_steps
+    ) -> Any:
+        if FAILING_SEED in seeds:
+            raise RuntimeError("this seed, never")
+        return super().generate(image, seeds, parameters, on_step)
+
+
+def load_choosy_diffusion(**law: float) -> SimulatedModel:
+    """Build a simulated diffusion model that fails for one seed."""
+    return _Choosy(load_simulated_diffusion().info, TimeLaw(**law))
 
 
 RAISING_STEPS = 7
