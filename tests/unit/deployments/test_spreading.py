@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.backlog import Backlog
-from deployments.chunks import chunk_sizes, cut
+from deployments.chunks import Progress, chunk_sizes, cut
 from deployments.errors import ModelFailedError, TwinsetError
 from deployments.metrics import IngressMetrics
 from deployments.sets import SetJob, SetResult, StepDone
@@ -166,6 +166,17 @@ def test_other_ingress_replicas_are_taken_to_send_as_much(job: SetJob) -> None:
     assert asyncio.run(shares(3)) == [8, 2]
 
 
+def test_chunks_under_way_leave_no_replica_idle(job: SetJob) -> None:
+    model = Model()
+
+    async def two() -> None:
+        one = spreading(model, running=8, max_split=8)
+        await asyncio.gather(*(_make(one, job) for _ in range(2)))
+
+    asyncio.run(two())
+    assert sorted(len(one.seeds) for one in model.jobs) == [1] * 6 + [2] * 2 + [10]
+
+
 def test_never_more_than_max_split(job: SetJob) -> None:
     model = Model()
     asyncio.run(_make(spreading(model, running=9, max_split=3), job))
@@ -186,11 +197,14 @@ def test_a_set_is_never_of_two_versions_of_the_weights(job: SetJob) -> None:
 def test_a_failing_chunk_fails_the_set_and_cancels_the_other(job: SetJob) -> None:
     model = Model(seconds=5.0)
     model.failing_seed = 7
-    started = time.monotonic()
-    with pytest.raises(ModelFailedError):
-        asyncio.run(_make(spreading(model), job))
-    assert model.cancelled == 1
-    assert time.monotonic() - started < 2
+
+    async def fail() -> None:
+        with pytest.raises(ModelFailedError):
+            await _make(spreading(model), job)
+        await asyncio.sleep(0)
+        assert model.cancelled == 1  # before the loop ends, which would cancel everything
+
+    asyncio.run(fail())
 
 
 def test_a_failing_chunk_is_reported_by_itself_where_that_is_allowed(job: SetJob) -> None:
@@ -226,6 +240,19 @@ def test_cancelling_a_set_cancels_all_chunks(job: SetJob) -> None:
 
     asyncio.run(leave())
     assert model.cancelled == 2
+
+
+def test_the_slowest_chunk_sets_the_pace() -> None:
+    told: list[StepDone] = []
+    progress = Progress(2, told.append)
+    fast, slow = progress.of(0), progress.of(1)
+    fast(StepDone(1, 3))
+    fast(StepDone(2, 3))
+    assert told == []
+    slow(StepDone(1, 3))
+    slow(StepDone(2, 3))
+    slow(StepDone(1, 3))  # made again
+    assert told == [StepDone(1, 3), StepDone(2, 3), StepDone(1, 3)]
 
 
 def test_a_step_is_told_once_all_chunks_have_done_it(job: SetJob) -> None:
