@@ -40,14 +40,21 @@ class Concurrency:
     @contextmanager
     def one_more(self) -> Iterator[None]:
         """Count one for as long as the context lasts."""
-        self.now += 1
-        self._moments.append((time.monotonic(), self.now))
+        self.begin()
         try:
             yield
         finally:
-            # What ends now was under way until now.
-            self._moments.append((time.monotonic(), self.now))
-            self.now -= 1
+            self.end()
+
+    def begin(self) -> None:
+        """Count one more."""
+        self.now += 1
+        self._moments.append((time.monotonic(), self.now))
+
+    def end(self) -> None:
+        """Count one less; what ends now was under way until now."""
+        self._moments.append((time.monotonic(), self.now))
+        self.now -= 1
 
     def most(self) -> int:
         """Return how many there were at most, lately or now."""
@@ -121,12 +128,12 @@ class Spreading:
         with self._sets.one_more():
             jobs = cut(job, chunk_sizes(len(job.seeds), self.share(), info.compiled_images))
             if len(jobs) == 1:
-                return await self._one(job, deadline, watch)
+                return await self._whole(job, deadline, watch)
             self._metrics.split.inc()
             outcomes = await self._all(jobs, deadline, watch, allow_partial)
             if is_of_one_model([one for one in outcomes if isinstance(one, SetResult)]):
                 return together(jobs, outcomes)
-            return await self._one(job, deadline, watch)
+            return await self._whole(job, deadline, watch)
 
     def share(self) -> int:
         """Return how many replicas a set may have that is asked for now."""
@@ -147,6 +154,10 @@ class Spreading:
             )
             for chunk, job in enumerate(jobs)
         ]
+        for task in tasks:
+            # Counted from now on, not from when they run: whoever asks next must see them.
+            self._chunks.begin()
+            task.add_done_callback(lambda _: self._chunks.end())
         try:
             return await asyncio.gather(*tasks)
         finally:
@@ -163,10 +174,13 @@ class Spreading:
                 raise
             return error
 
+    async def _whole(self, job: SetJob, deadline: float, watch: Watch | None) -> SetResult:
+        with self._chunks.one_more():
+            return await self._one(job, deadline, watch)
+
     async def _one(self, job: SetJob, deadline: float, watch: Watch | None) -> SetResult:
         left_s = max(0.0, deadline - time.monotonic())
-        with self._chunks.one_more():
-            made = await self._calls.generate(replace(job, budget_s=left_s), deadline, watch)
+        made = await self._calls.generate(replace(job, budget_s=left_s), deadline, watch)
         work = work_of(job.parameters, len(job.seeds))
         self._backlog.observe(work, made.timings_ms["model"] / 1000)
         return made
