@@ -1,0 +1,1 @@
+"""Twinset beside what people write otherwise: same machine, weights, input, seeds and settings."""
