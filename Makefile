@@ -12,11 +12,12 @@ REPORT :=
 WEIGHTS :=
 LOADTEST :=
 MINUTES := 30
+BENCH :=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve stop report api-key weights loadtest stall demo-weights
-.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench-codecs audit check check-monitoring format lock clean
+.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench bench-gpu bench-codecs audit check check-monitoring format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +72,12 @@ test-cluster: setup-dev  ## Several nodes on this machine, one killed; user_conf
 
 soak: setup-dev  ## Half an hour of mixed load with cancels and errors, memory watched (MINUTES=30)
 	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)
+
+bench: setup-dev  ## Twinset beside what people write themselves, in one run (BENCH="--help" for more)
+	@$(RUN) -m benchmarks.side_by_side $(BENCH)
+
+bench-gpu: setup-dev  ## The diffusion model at full size on the GPU at hand (BENCH="--help" for more)
+	@$(RUN) -m benchmarks.gpu_speed $(BENCH)
 
 bench-codecs: setup-dev  ## What each image format costs, in time and bytes
 	@$(RUN) -m benchmarks.codecs
