@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel
 
+from benchmarks.gpu_speed.networks import full_size_networks as full_size_networks
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
 from models.gpu import DEFAULT_CONTEXT_BYTES, GIB, KERNEL_BYTES
@@ -145,39 +143,6 @@ def _stable_diffusion(dtype: torch.dtype) -> Callable[[], int]:
         return weights
 
     return run
-
-
-def full_size_networks() -> tuple[Any, ...]:
-    """Build Stable Diffusion v1.5's UNet, VAE, text encoder and safety checker, random weights."""
-    unet = UNet2DConditionModel(
-        sample_size=_LATENT,
-        block_out_channels=(320, 640, 1280, 1280),
-        layers_per_block=2,
-        cross_attention_dim=768,
-        attention_head_dim=8,
-    )
-    vae = AutoencoderKL(
-        sample_size=_SIDE,
-        block_out_channels=(128, 256, 512, 512),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        latent_channels=4,
-    )
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12
-        )
-    )
-    vision = {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "patch_size": 14,
-    }
-    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=768))
-    return unet, vae, text, checker
 
 
 def table(peaks: list[Peak]) -> str:

@@ -20,8 +20,9 @@ def signed_tensor(pixels: RGBPixels) -> Tensor:
 
 def pixels_of_unit(images: Tensor) -> RGBPixels:
     """Convert (N, 3, H, W) float in [0, 1] to (N, H, W, 3) uint8; what lies outside is clamped."""
-    array = images.detach().clamp(0.0, 1.0).permute(0, 2, 3, 1).to("cpu", torch.float32).numpy()
-    return np.ascontiguousarray((array * 255.0).round().astype(np.uint8))
+    scaled = images.detach().clamp(0.0, 1.0).permute(0, 2, 3, 1).float().mul(255.0).round()
+    # Bytes where they were computed: a quarter of the way from a GPU to here.
+    return np.ascontiguousarray(scaled.to(torch.uint8).contiguous().cpu().numpy())
 
 
 def pixels_of_signed(images: Tensor) -> RGBPixels:

@@ -42,8 +42,12 @@ def load_demo_diffusion(
     torch_threads: int | None = None,
     scheduler: str | None = None,
     gpu_share: float | None = None,
+    **tuning: Any,
 ) -> ImageToImageSampler | SharedGPUModel:
-    """Load the embedded latent diffusion model, 128 px: a model factory."""
+    """Load the embedded latent diffusion model, 128 px: a model factory.
+
+    `tuning` are the options of `load_stable_diffusion` about layout and compilation.
+    """
     directory = WEIGHTS / "stable_diffusion"
     return load_stable_diffusion(
         weights=str(directory),
@@ -59,6 +63,7 @@ def load_demo_diffusion(
         defaults=_defaults(directory),
         demo=True,
         note=NOTE,
+        **tuning,
     )
 
 

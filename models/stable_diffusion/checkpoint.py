@@ -1,7 +1,7 @@
 """Loads Stable Diffusion: from prepared weights, from a directory, or from the hub."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from models.devices import prepare_device
 from models.gpu import SharedGPUModel, claim, fitted
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
+from models.stable_diffusion.compilation import keep_compiled, warm_up
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.config import (
     PUBLISHED_ID,
@@ -26,6 +27,7 @@ from models.stable_diffusion.config import (
 from models.stable_diffusion.image_to_image import ImageToImageSampler
 from models.stable_diffusion.published import fetch_snapshot, source_of
 from models.stable_diffusion.safety import SafetyChecker
+from models.stable_diffusion.tuning import CompileMode, chosen_tuning, default_tuning, tuned
 from models.weights_manifest import WeightsError, checked_directory
 
 PUBLISHED_PROMPT = "a high-resolution photograph of a person's face"
@@ -110,6 +112,10 @@ def load_stable_diffusion(
     weights_dir: str | None = None,
     safety_checker: bool = True,
     gpu_share: float | None = None,
+    channels_last: bool | None = None,
+    compile: CompileMode | None = None,
+    compiled_images: Sequence[int] = (10,),
+    compile_cache: str | None = None,
     **facts: Any,
 ) -> ImageToImageSampler | SharedGPUModel:
     """Load the model that a Stable Diffusion deployment serves: a model factory.
@@ -129,6 +135,13 @@ def load_stable_diffusion(
             its files are checked against its manifest, and no network is touched.
         safety_checker: whether the checkpoint's safety checker, if it has one, judges the images.
         gpu_share: of a GPU, that this process keeps to; the whole one when absent.
+        channels_last: layout of UNet and VAE in memory; what pays on the device when absent.
+        compile: mode of `torch.compile`; UNet and decoder then compile, which takes minutes at
+            the first start, before the model is returned. Call this and the model from one
+            thread then (see `models.stable_diffusion.compilation.SizedCall`).
+        compiled_images: sizes of sets to compile for; others run as they are.
+        compile_cache: directory in which later starts find what was compiled;
+            "~/.cache/twinset/compile" when absent.
         **facts: further fields of `ModelInfo`.
 
     Raises:
@@ -144,7 +157,15 @@ def load_stable_diffusion(
     config = StableDiffusionConfig(
         weights, revision, image_size_px, precision, device, scheduler, safety_checker
     )
-    components = components_of(load_pipeline(config))
+    tuning = chosen_tuning(
+        default_tuning(target, getattr(torch, config.resolved_precision)),
+        channels_last,
+        compile,
+        compiled_images,
+    )
+    if tuning.compile:
+        keep_compiled(compile_cache)
+    components = tuned(components_of(load_pipeline(config)), tuning)
     chosen = {"prompt": PUBLISHED_PROMPT, **(defaults or {})}
     info = ModelInfo(
         id=model_id,
@@ -157,9 +178,12 @@ def load_stable_diffusion(
         precision=config.resolved_precision,
         scheduler=type(components.scheduler).__name__,
         safety_checker=components.safety is not None,
+        compiled_images=tuning.compiled_images if tuning.compile else (),
         **facts,
     )
-    return fitted(ImageToImageSampler(components, info), memory)
+    sampler = ImageToImageSampler(components, info)
+    warm_up(sampler, info.compiled_images)
+    return fitted(sampler, memory)
 
 
 def _prepared(weights_dir: str, weights: str) -> tuple[str, str | None]:

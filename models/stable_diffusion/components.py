@@ -19,6 +19,8 @@ class Components:
         unet: UNet2DConditionModel.
         scheduler: any of diffusers' schedulers; never stepped itself, each set makes a copy.
         safety: judges the finished images; none where the checkpoint has none or it is off.
+        compiled_unet: what to call in place of `unet`; none where nothing is compiled.
+        compiled_decode: what to call in place of `vae.decode`, likewise.
     """
 
     vae: Any
@@ -27,6 +29,18 @@ class Components:
     unet: Any
     scheduler: Any
     safety: SafetyChecker | None = None
+    compiled_unet: Any = None
+    compiled_decode: Any = None
+
+    @property
+    def denoise(self) -> Any:
+        """The UNet as it is to be called."""
+        return self.compiled_unet or self.unet
+
+    @property
+    def decode(self) -> Any:
+        """The decoder of the VAE as it is to be called."""
+        return self.compiled_decode or self.vae.decode
 
     @property
     def device(self) -> torch.device:

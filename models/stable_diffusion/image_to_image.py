@@ -19,6 +19,7 @@ from models import pixels as picture_pixels
 from models.interfaces import GeneratedSet, ModelInfo, RGBPixels, StepCallback, ignore_steps
 from models.parameters import ImageToImageParameters
 from models.stable_diffusion.components import Components
+from models.stable_diffusion.pacing import StepPacer, end_marker
 from models.stable_diffusion.prompts import Embedding, PromptEncoder
 from models.tensors import pixels_of_signed, signed_tensor
 
@@ -63,7 +64,8 @@ class ImageToImageSampler:
             image: (S, S, 3) uint8; resized to the model's side with Lanczos, as diffusers does.
             seeds: one seed an image; its generator draws the posterior sample, then the noise.
             parameters: prompts, strength, guidance and steps.
-            on_step: called after each step of the scheduler; what it raises ends the set.
+            on_step: called when each step of the scheduler is done, also where a GPU works ahead
+                of this thread; what it raises ends the set.
 
         Raises:
             RuntimeError: an image is not finite or all black, in float32 too.
@@ -76,14 +78,17 @@ class ImageToImageSampler:
         scheduler, timesteps = self._schedule(parameters)
         clean = self._encode(image, generators, calls)
         noise = self._draw(clean.shape[1:], generators)
-        start = timesteps[:1].repeat(len(seeds))
-        latents = scheduler.add_noise(clean, noise, start)
+        latents = scheduler.add_noise(clean, noise, timesteps[:1].repeat(len(seeds)))
         extra = _step_arguments(scheduler, generators)
-        for step, timestep in enumerate(timesteps, start=1):
-            predicted = self._predict(latents, timestep, scheduler, context, parameters)
+        device = self._components.device
+        pacer = StepPacer(len(timesteps), on_step, end_marker(device))
+        for timestep, on_device in zip(timesteps, timesteps.to(device), strict=True):
+            model_input = _model_input(scheduler, latents, timestep, parameters)
+            predicted = self._predict(model_input, on_device, context, parameters)
             calls.unet += 1
             latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[0]
-            on_step(step, len(timesteps))
+            pacer.queued()
+        pacer.finish()
         pixels, notes = self._finish(latents, may_be_black=int(image.max()) <= _DARK)
         filtered = self._components.safety.flagged(pixels) if self._components.safety else ()
         pixels[list(filtered)] = 0
@@ -102,11 +107,15 @@ class ImageToImageSampler:
         return torch.cat([negative.repeat(count, 1, 1), conditional]).to(self._components.dtype)
 
     def _schedule(self, parameters: ImageToImageParameters) -> tuple[Any, Tensor]:
-        """Return a scheduler of this set's own, and the timesteps that `strength` leaves."""
+        """Return a scheduler of this set's own, and the timesteps that `strength` leaves.
+
+        Both stay on the CPU: schedulers look their tables up by timestep, and to read one from a
+        GPU is to wait for it.
+        """
         template = self._components.scheduler
         scheduler = type(template).from_config(template.config)
         steps = parameters.num_inference_steps
-        scheduler.set_timesteps(steps, device=self._components.device)
+        scheduler.set_timesteps(steps, device="cpu")
         begin = (steps - min(int(steps * parameters.strength), steps)) * scheduler.order
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(begin)
@@ -119,6 +128,8 @@ class ImageToImageSampler:
         vae = self._components.vae
         resized = picture_pixels.resize(image, self._info.image_size_px, Image.Resampling.LANCZOS)
         pixels = signed_tensor(resized).to(self._components.device, vae.dtype)
+        # diffusers' layout: another one rounds differently in half precision.
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         posterior = vae.encode(pixels).latent_dist
         calls.encoder += 1
         samples = [posterior.sample(generator=generator) for generator in generators]
@@ -132,19 +143,16 @@ class ImageToImageSampler:
 
     def _predict(
         self,
-        latents: Tensor,
+        model_input: Tensor,
         timestep: Tensor,
-        scheduler: Any,
         context: Tensor,
         parameters: ImageToImageParameters,
     ) -> Tensor:
-        """Return the guided prediction of the UNet, (N, C, h, w)."""
-        guided = _is_guided(parameters)
-        model_input = torch.cat([latents] * 2) if guided else latents
-        model_input = scheduler.scale_model_input(model_input, timestep)
-        unet = self._components.unet
-        output = unet(model_input, timestep, encoder_hidden_states=context, return_dict=False)[0]
-        if not guided:
+        """Return the guided prediction of the UNet, (N, C, h, w), of (N or 2N, C, h, w)."""
+        output = self._components.denoise(
+            model_input, timestep, encoder_hidden_states=context, return_dict=False
+        )[0]
+        if not _is_guided(parameters):
             return torch.as_tensor(output)
         negative, conditional = output.chunk(2)
         return torch.as_tensor(negative + parameters.guidance_scale * (conditional - negative))
@@ -155,14 +163,16 @@ class ImageToImageSampler:
         The spoiled images alone: the others must not depend on what happened to them.
         """
         vae = self._components.vae
-        decoded = _decode(vae, latents)
+        decoded = _decode(self._components.decode, latents, vae)
         spoiled = _spoiled(decoded, may_be_black)
         if not spoiled:
             return pixels_of_signed(decoded), ()
         if vae.dtype != torch.float32:
             # One by one: a whole set in float32 may be more than the card has left.
             upcast = self._float32_vae()
-            again = torch.cat([_decode(upcast, latents[[index]]) for index in spoiled])
+            again = torch.cat(
+                [_decode(upcast.decode, latents[[index]], upcast) for index in spoiled]
+            )
             if not _spoiled(again, may_be_black):
                 pixels = pixels_of_signed(torch.nan_to_num(decoded))
                 pixels[spoiled] = pixels_of_signed(again)
@@ -180,10 +190,18 @@ class ImageToImageSampler:
         return self._upcast_vae
 
 
-def _decode(vae: Any, latents: Tensor) -> Tensor:
-    """Return (N, 3, S, S) in the VAE's dtype, in about [-1, 1]."""
+def _model_input(
+    scheduler: Any, latents: Tensor, timestep: Tensor, parameters: ImageToImageParameters
+) -> Tensor:
+    """Return (N or 2N, C, h, w): with guidance the UNet sees each image twice."""
+    doubled = torch.cat([latents] * 2) if _is_guided(parameters) else latents
+    return torch.as_tensor(scheduler.scale_model_input(doubled, timestep))
+
+
+def _decode(decode: Any, latents: Tensor, vae: Any) -> Tensor:
+    """Return (N, 3, S, S) in the VAE's dtype, in about [-1, 1], by its decoder or one in place."""
     scaled = latents.to(vae.dtype) / vae.config.scaling_factor
-    return torch.as_tensor(vae.decode(scaled, return_dict=False)[0])
+    return torch.as_tensor(decode(scaled, return_dict=False)[0])
 
 
 def _spoiled(decoded: Tensor, may_be_black: bool) -> list[int]:

@@ -104,9 +104,14 @@ def test_the_three_arms_of_one_process_agree_and_count_their_calls(tmp_path: Pat
 
 def test_the_environment_is_that_of_the_served_application() -> None:
     config = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
-    variables = config["applications"][0]["runtime_env"]["env_vars"]
-    assert environment_of("twinset") == {name: str(value) for name, value in variables.items()}
-    assert "HF_HUB_OFFLINE" in environment_of("twinset")
+    (diffusion,) = (
+        one
+        for one in config["applications"][0]["deployments"]
+        if one["name"] == "StableDiffusionDeployment"
+    )
+    own = diffusion["ray_actor_options"]["runtime_env"]["env_vars"]
+    assert environment_of("twinset") == {"HF_HUB_OFFLINE": "1", **own}
+    assert own
     assert environment_of("notebook") == environment_of("diffusers") == {}
 
 

@@ -14,9 +14,16 @@ from models.parameters import ImageToImageParameters
 from models.stable_diffusion.checkpoint import components_of, load_pipeline, load_stable_diffusion
 from models.stable_diffusion.config import StableDiffusionConfig
 from models.stable_diffusion.image_to_image import ImageToImageSampler
+from models.stable_diffusion.tuning import Tuning, default_tuning, tuned
 
-SCHEDULERS = ["PNDMScheduler", "DPMSolverMultistepScheduler", "DDIMScheduler"]
+SCHEDULERS = [
+    "PNDMScheduler",
+    "DPMSolverMultistepScheduler",
+    "DDIMScheduler",
+    "EulerDiscreteScheduler",
+]
 SEEDS = list(range(40, 50))
+PLAIN = Tuning()
 PARAMETERS = ImageToImageParameters(
     prompt="a face",
     negative_prompt="a hat",
@@ -37,9 +44,9 @@ def _pipeline(weights: Path, side: int, scheduler: str) -> Any:
     )
 
 
-def _sampler(pipeline: Any, side: int) -> ImageToImageSampler:
+def _sampler(pipeline: Any, side: int, tuning: Tuning = PLAIN) -> ImageToImageSampler:
     info = ModelInfo("tested", "stable_diffusion", "none", side, {})
-    return ImageToImageSampler(components_of(pipeline), info)
+    return ImageToImageSampler(tuned(components_of(pipeline), tuning), info)
 
 
 def _diffusers_images(pipeline: Any, face: np.ndarray, parameters: ImageToImageParameters) -> Any:
@@ -63,9 +70,13 @@ def _count_encoder_calls(pipeline: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize("weights", ["tiny", "demo"])
+@pytest.mark.parametrize(
+    ("weights", "tuning"),
+    [("tiny", PLAIN), ("demo", PLAIN), ("demo", default_tuning(torch.device("cpu")))],
+    ids=["tiny", "demo", "demo-tuned"],
+)
 def test_the_pixels_are_those_of_diffusers_own_pipeline(
-    weights: str, scheduler: str, tiny_directory: Path
+    weights: str, tuning: Tuning, scheduler: str, tiny_directory: Path
 ) -> None:
     directory = tiny_directory if weights == "tiny" else WEIGHTS / "stable_diffusion"
     side = 32 if weights == "tiny" else 128
@@ -75,7 +86,8 @@ def test_the_pixels_are_those_of_diffusers_own_pipeline(
     theirs = np.stack([np.asarray(one) for one in _diffusers_images(pipeline, face, PARAMETERS)])
     assert len(calls) == 10
     calls.clear()
-    ours = _sampler(pipeline, side).generate(face, SEEDS, PARAMETERS)
+    # diffusers came first: the modules of its pipeline are tuned in place.
+    ours = _sampler(pipeline, side, tuning).generate(face, SEEDS, PARAMETERS)
     assert calls == [1]
     assert ours.encoder_calls == 1
     assert np.abs(ours.pixels.astype(int) - theirs).max() <= 1

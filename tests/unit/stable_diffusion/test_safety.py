@@ -16,6 +16,7 @@ from models.parameters import ImageToImageParameters
 from models.stable_diffusion.checkpoint import components_of, load_pipeline, load_stable_diffusion
 from models.stable_diffusion.config import StableDiffusionConfig
 from models.stable_diffusion.safety import SafetyChecker
+from models.stable_diffusion.tuning import default_tuning, tuned
 from tests.unit.stable_diffusion.conftest import face
 
 SEEDS = list(range(40, 50))
@@ -75,7 +76,7 @@ def test_a_flagged_image_is_withheld_at_its_place_and_nine_are_untouched(
     assert checked._components.safety is not None
     pipeline = _pipeline(checked_directory)
     _flag_only(pipeline.safety_checker, pipeline.feature_extractor, plain.pixels, 3)
-    checked._components = components_of(pipeline)
+    checked._components = tuned(components_of(pipeline), default_tuning(torch.device("cpu")))
     made = checked.generate(face(32), SEEDS, PARAMETERS)
     assert tuple(plain.filtered) == ()
     assert tuple(made.filtered) == (3,)

@@ -1,0 +1,121 @@
+"""UNet and decoder compiled for a few sizes of batches, before a replica is ready."""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.interfaces import ImageToImageModel
+from models.parameters import ImageToImageParameters
+
+DEFAULT_CACHE = "~/.cache/twinset/compile"
+_LOGGER = logging.getLogger(__name__)
+
+
+class SizedCall:
+    """Calls a module: batches of the compiled sizes compiled, all others as it is.
+
+    Each size is compiled by its first batch and never again: should torch find a later batch of
+    that size different, it runs uncompiled too, and nobody waits for a compilation.
+
+    Not thread-safe. One thread makes all calls, the first included: CUDA graphs belong to the
+    thread that recorded them.
+    """
+
+    def __init__(
+        self,
+        plain: Callable[..., Any],
+        compiled: Callable[..., Any],
+        batches: Collection[int],
+        layout: torch.memory_format,
+    ) -> None:
+        """Take both forms, what sizes are compiled, and the layout that they are compiled for."""
+        self._plain = plain
+        self._compiled = compiled
+        self._batches = frozenset(batches)
+        self._layout = layout
+        self._done: set[int] = set()
+
+    def __call__(self, batch: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Call with (N, C, H, W) float and what else the module takes."""
+        size = len(batch)
+        if size not in self._batches:
+            return self._plain(batch, *args, **kwargs)
+        # Strides are part of what is compiled, and those of latents change from step to step.
+        batch = batch.contiguous(memory_format=self._layout)
+        stance: Any = "eager_on_recompile" if size in self._done else "default"
+        with torch.compiler.set_stance(stance):
+            result = self._compiled(batch, *args, **kwargs)
+        self._done.add(size)
+        return result
+
+
+def compiled_unet(
+    unet: Any, mode: str, images: Sequence[int], layout: torch.memory_format
+) -> SizedCall:
+    """Return the UNet, compiled for guided sets of these sizes: it sees each image twice."""
+    # fullgraph: a part that torch cannot compile would make every step slower, unnoticed.
+    compiled = torch.compile(unet, mode=mode, dynamic=False, fullgraph=True)
+
+    def call(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+        # A CUDA graph writes its next result over this one; a scheduler may keep several.
+        return tuple(one.clone() for one in compiled(*args, **kwargs))
+
+    return SizedCall(unet, call, {2 * count for count in images}, layout)
+
+
+def compiled_decode(
+    vae: Any, mode: str, images: Sequence[int], layout: torch.memory_format
+) -> SizedCall:
+    """Return the VAE's `decode`, compiled for sets of these sizes."""
+    compiled = torch.compile(vae.decode, mode=mode, dynamic=False)
+    return SizedCall(vae.decode, compiled, images, layout)
+
+
+def keep_compiled(directory: str | None) -> Path:
+    """Let torch keep what it compiles in a directory, for the next start to find it.
+
+    Args:
+        directory: made if it is not there; "~/.cache/twinset/compile" when None. What lies in it
+            is run as code, so only this user may write there.
+
+    Raises:
+        ValueError: it cannot be made.
+    """
+    path = Path(directory or DEFAULT_CACHE).expanduser().resolve()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"compile_cache is {str(path)!r}, which cannot be made ({error.strerror}): name a "
+            "directory that this process may write to"
+        ) from error
+    # torch takes this setting from nowhere else, and hands it to the processes that compile.
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(path)  # noqa: TID251
+    return path
+
+
+def warm_up(model: ImageToImageModel, images: Sequence[int]) -> None:
+    """Make one short guided set of each size, which compiles it; log how long that took.
+
+    A set that does not fit into a GPU's memory is left to `models.gpu.fitted`, which comes next
+    and says what would.
+    """
+    from models.gpu import largest_parameters  # which needs NVML; compiling does not
+
+    parameters = largest_parameters(model.info)
+    if not isinstance(parameters, ImageToImageParameters):
+        raise TypeError(f"{model.info.id} has the role {model.info.role}, which is not compiled")
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    for count in images:
+        started = time.monotonic()
+        with contextlib.suppress(torch.OutOfMemoryError):
+            model.generate(grey, range(count), parameters)
+        _LOGGER.info("compiled for %d images in %.1f s", count, time.monotonic() - started)

@@ -1,0 +1,118 @@
+"""Compiled for a few sizes before the first request, and never during one."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from models.stable_diffusion.checkpoint import load_stable_diffusion
+from models.stable_diffusion.compilation import SizedCall, keep_compiled
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class _Compiler:
+    """A backend of `torch.compile` that compiles nothing, and counts for which sizes it was asked.
+
+    What it returns runs the graph that it got, and adds one to the result to be told apart.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def __call__(self, graph: Any, inputs: Any) -> Any:
+        batches = [one for one in inputs if not isinstance(one, nn.Parameter) and one.dim() == 4]
+        self.sizes += [len(one) for one in batches]
+        return lambda *arguments: tuple(one + 1.0 for one in graph(*arguments))
+
+
+def _call(batches: set[int]) -> tuple[SizedCall, _Compiler, nn.Module]:
+    torch._dynamo.reset()
+    module = nn.Conv2d(3, 3, 1).eval()
+    compiler = _Compiler()
+    compiled = torch.compile(module, backend=compiler, dynamic=False)
+    return SizedCall(module, compiled, batches, torch.channels_last), compiler, module
+
+
+def _same(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    return torch.allclose(ours, theirs, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_size_is_compiled_once_whatever_layout_it_comes_in_and_others_never() -> None:
+    call, compiler, module = _call({4, 6})
+    for size in (4, 5, 6, 4, 1, 6, 5):
+        batch = torch.randn(size, 3, 8, 8)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            ran_compiled = not _same(call(batch.contiguous(memory_format=layout)), module(batch))
+            assert ran_compiled == (size in {4, 6})
+    assert compiler.sizes == [4, 6]
+
+
+@torch.inference_mode()
+def test_what_would_have_to_be_compiled_again_runs_as_it_is() -> None:
+    call, compiler, module = _call({4})
+    call(torch.randn(4, 3, 8, 8))
+    larger = torch.randn(4, 3, 16, 16)
+    assert _same(call(larger), module(larger))
+    assert compiler.sizes == [4]
+
+
+def test_the_cache_is_a_directory_of_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
+    kept = keep_compiled(str(tmp_path / "a" / "cache"))
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(kept)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert keep_compiled(None) == tmp_path / ".cache" / "twinset" / "compile"
+
+
+def test_a_cache_that_cannot_be_made_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"compile_cache is .*file/cache.* cannot be made"):
+        load_stable_diffusion(
+            str(tmp_path / "nothing"),
+            device="cpu",
+            compile="default",
+            compile_cache=str(tmp_path / "file" / "cache"),
+        )
+
+
+def _start(directory: Path, cache: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.unit.stable_diffusion.compiled_start"]
+    done = subprocess.run(
+        [*command, str(directory), str(cache)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    facts: dict[str, Any] = json.loads(done.stdout.split("FACTS ")[1])
+    return facts
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_compiled_pixels_are_the_same_and_the_second_start_finds_them_compiled(
+    tiny_directory: Path, tmp_path: Path
+) -> None:
+    first, second = (_start(tiny_directory, tmp_path / "cache") for _ in range(2))
+    sys.stdout.write(f"{first}\n{second}\n")  # shown by `pytest -s`
+    for facts in (first, second):
+        assert facts["compiled_images"] == [2]
+        for size in ("guided 2", "guided 3", "guided 1", "unguided 4"):
+            assert facts[size][0] <= 1, size
+        calls = facts["guided 2"][1]
+        assert facts["guided 2"][2] == calls + 1, "the UNet each step, and the decoder"
+        assert facts["guided 3"][2] == facts["guided 1"][2] == 0
+        assert facts["unguided 4"][2] == facts["unguided 4"][1]
+        assert facts["graphs"] == [2, 2], "something was compiled after the start"
+    assert first["cache_hits"] == 0
+    assert second["cache_hits"] == 2
+    assert second["load_s"] < first["load_s"] / 2
