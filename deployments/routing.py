@@ -39,6 +39,9 @@ class LeastLoadedRouter(FIFOMixin, RequestRouter):
         was chosen has one call more, and comes after its equals. Of those that are full Serve asks
         two whether that is still true: everybody who waits does so again and again.
         """
+        if pending_request is not None:
+            # Else Serve asks again without a pause, for as long as a call waits (Ray 2.60).
+            pending_request.routing_context.should_backoff = True
         self._forget()
         load = {one.replica_id: self._load(one.replica_id) for one in candidate_replicas}
         shuffled = random.sample(candidate_replicas, len(candidate_replicas))

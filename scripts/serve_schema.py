@@ -10,7 +10,7 @@ from typing import Any
 from scripts.config_keys import Problem, keys, named, unknown_keys
 
 ROOT = Path(__file__).resolve().parent.parent
-# Names that nobody else checks: Ray, the hub and the C library ignore a variable that they do not know.
+# Names that nobody else checks: whoever reads them ignores a variable that is not known.
 ENVIRONMENT = (
     "HF_HUB_OFFLINE",
     "MALLOC_ARENA_MAX",

@@ -62,7 +62,7 @@ class Schedule:
 
     def sets_each(self, clients: int) -> int:
         """Return how many sets each client asks for, one after the other."""
-        return 1 if self.is_smoke or clients >= 16 else 2
+        return 1 if self.is_smoke or clients > 1 else 2
 
     def jobs(self, repetition: int, clients: int) -> list[list[DiffusionJob]]:
         """Return the jobs of a burst by client: no seed is used in two bursts of an arm."""

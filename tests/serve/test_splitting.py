@@ -77,10 +77,15 @@ def test_under_load_sets_stay_whole_with_the_same_images(
     assert len(_made(split)["replicas"]) == 2
 
     def user(number: int) -> list[httpx.Response]:
-        return [_ask(pair_of_replicas, face) for _ in range(3)]
+        return [_ask(pair_of_replicas, face) for _ in range(2)]
 
+    (ingress,) = ServiceProcesses.behind(pair_of_replicas).replicas("Ingress")
+    used = ingress.cpu_times()
+    started = time.monotonic()
     with ThreadPoolExecutor(4) as users:
         answers = [one for answered in users.map(user, range(4)) for one in answered]
+    worked_s = ingress.cpu_times().user - used.user
+    assert worked_s < 0.2 * (time.monotonic() - started), "it spins while calls wait"
     assert all(answer.json()["pairs"] == split.json()["pairs"] for answer in answers)
     # Whoever comes first finds both replicas idle; nobody after that.
     assert sum(len(_made(answer)["replicas"]) == 2 for answer in answers) <= 1

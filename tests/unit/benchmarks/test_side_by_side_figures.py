@@ -205,7 +205,7 @@ def test_no_seed_is_asked_for_twice_of_one_arm_and_all_arms_get_the_same() -> No
     schedule = Schedule(chosen(["b", "d", "e"]), repetitions=3)
     bursts = [schedule.jobs(repetition, count) for repetition in range(3) for count in (1, 4, 16)]
     seeds = [seed for burst in bursts for own in burst for job in own for seed in job.seeds]
-    assert len(seeds) == len(set(seeds)) == 3 * 10 * (2 + 8 + 16)
+    assert len(seeds) == len(set(seeds)) == 3 * 10 * (2 + 4 + 16)
     referenced = {job.seeds for repetition in range(3) for job in schedule.references(repetition)}
     assert {job.seeds for burst in bursts for own in burst for job in own} == referenced
 
