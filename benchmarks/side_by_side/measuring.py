@@ -87,8 +87,9 @@ def _probes(found: Participants, telling: Telling) -> Probes | None:
     if service is None:
         return None
     telling.say("timing parts of an answer")
-    (outcome,) = found.outcomes(TWINSET_HTTP, [warm_up_jobs()[:1]])
-    if outcome.asked is None:
-        telling.note(f"no parts of an answer: {outcome.problem}")
-        return None
-    return probe(service.url, outcome.asked.answer.images)
+    with found.awake(TWINSET_HTTP):
+        (outcome,) = found.outcomes(TWINSET_HTTP, [warm_up_jobs()[:1]])
+        if outcome.asked is None:
+            telling.note(f"no parts of an answer: {outcome.problem}")
+            return None
+        return probe(service.url, outcome.asked.answer.images)

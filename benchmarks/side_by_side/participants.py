@@ -1,6 +1,7 @@
 """All processes of a run: started once, warmed, asked in bursts, and ended together."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,15 +14,22 @@ from benchmarks.side_by_side.asking import ask_of
 from benchmarks.side_by_side.burst import Outcome, run_burst
 from benchmarks.side_by_side.children import Child, child_of
 from benchmarks.side_by_side.judging import Pixels, References, judged, judged_process, pixels_of
-from benchmarks.side_by_side.processes import cpu_s, memory, settle
+from benchmarks.side_by_side.processes import cpu_s, memory, pause, resume, settle
 from benchmarks.side_by_side.records import Burst, SetRecord
 from benchmarks.side_by_side.schedule import Task, warm_up_jobs
 from benchmarks.side_by_side.telling import Telling
 
+_WAKE_S = 1.5
+"""For a service to catch up with the time that it has missed."""
+
 
 @dataclass
 class Participants:
-    """The children and services that are up, by what the arms run."""
+    """The children and services that are up, by what the arms run.
+
+    Services do a little all the time, a cluster of Ray's 2 to 6 % of a core, and several of them
+    slow down whoever computes. So each is paused while it is not asked.
+    """
 
     children: dict[str, Child] = field(default_factory=dict)
     services: dict[str, ServerProcess] = field(default_factory=dict)
@@ -34,6 +42,20 @@ class Participants:
         """Return the roots of all process trees."""
         children = [one.pid for one in self.children.values()]
         return children + [one.pid for one in self.services.values()]
+
+    @contextmanager
+    def awake(self, arm: Arm) -> Iterator[None]:
+        """Let the service of an arm go on while the context lasts; children need no waking."""
+        if not arm.is_server:
+            yield
+            return
+        pid = self.pid_of(arm)
+        resume(pid)
+        time.sleep(_WAKE_S)
+        try:
+            yield
+        finally:
+            pause(pid)
 
     def reference(self, job: DiffusionJob) -> Pixels:
         """Return what diffusers' batched call makes of a job; nobody times it."""
@@ -53,19 +75,20 @@ class Participants:
     ) -> Burst:
         """Time one burst, then judge its images and look at its processes."""
         pid = self.pid_of(task.arm)
-        before_s = cpu_s(pid)
-        wall_s, sets, used_s = self._timed(task.arm, jobs, references, pid)
-        if any(one.problem for one in sets):
-            settle(pid)
-        return Burst(
-            arm=task.arm.key,
-            clients=task.clients,
-            repetition=repetition,
-            wall_s=wall_s,
-            sets=tuple(sets),
-            cpu_s=round(used_s - before_s, 3),
-            memory=memory(pid),
-        )
+        with self.awake(task.arm):
+            before_s = cpu_s(pid)
+            wall_s, sets, used_s = self._timed(task.arm, jobs, references, pid)
+            if any(one.problem for one in sets):
+                settle(pid)
+            return Burst(
+                arm=task.arm.key,
+                clients=task.clients,
+                repetition=repetition,
+                wall_s=wall_s,
+                sets=tuple(sets),
+                cpu_s=round(used_s - before_s, 3),
+                memory=memory(pid),
+            )
 
     def _timed(
         self, arm: Arm, jobs: Sequence[Sequence[DiffusionJob]], references: References, pid: int
@@ -103,6 +126,8 @@ def participants(arms: Sequence[Arm], telling: Telling) -> Iterator[Participants
         for name in services:
             telling.say(f"starting the service {name}")
             found.services[name] = stack.enter_context(serving(name))
+            stack.callback(resume, found.services[name].pid)  # to hear that it shall end
+            pause(found.services[name].pid)
         _warm(found, arms, telling)
         yield found
 
@@ -115,7 +140,8 @@ def _warm(found: Participants, arms: Sequence[Arm], telling: Telling) -> None:
             for job in jobs:
                 found.children[arm.runs].ask(job.seeds)
             continue
-        for outcome in found.outcomes(arm, [jobs]):
-            if outcome.problem:
-                telling.note(f"{arm.title}: {outcome.problem} while warming up")
-                settle(found.pid_of(arm))
+        with found.awake(arm):
+            for outcome in found.outcomes(arm, [jobs]):
+                if outcome.problem:
+                    telling.note(f"{arm.title}: {outcome.problem} while warming up")
+                    settle(found.pid_of(arm))

@@ -142,7 +142,9 @@ def _facts(run: Run) -> str:
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
     idle = ""
     if run.idle_cpu_percent is not None:
-        idle = f" All idle processes together took {run.idle_cpu_percent:.0f} % of one core."
+        idle = (
+            f" All idle processes together, paused, took {run.idle_cpu_percent:.0f} % of one core."
+        )
     return (
         f"Measured {about['measured']} at commit {about['commit']} on {machine['cores']} cores of "
         f"{machine['processor']}, {machine['memory_gib']} GiB; repetitions: {run.repetitions}, "
