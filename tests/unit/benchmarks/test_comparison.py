@@ -84,6 +84,7 @@ thread.start(); thread.join(); print(seen)
     assert done.stdout.strip() == "[1, 2, 2]", done.stderr
 
 
+@pytest.mark.slow
 def test_the_three_arms_of_one_process_agree_and_count_their_calls(tmp_path: Path) -> None:
     line = json.dumps({"seeds": SEEDS}) + "\n"
     said = {arm: _child(arm, tmp_path / arm, line) for arm in ARMS}
