@@ -181,6 +181,8 @@ def isolate_environment(directory: Path) -> None:
         # What Serve's proxy says by itself comes in our envelope.
         RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH="deployments.proxy:middlewares",
         RAY_USAGE_STATS_ENABLED="0",
+        # By default Ray's workers, models among them, yield to everything else that runs (15).
+        RAY_worker_niceness="0",
         RAY_DEDUP_LOGS="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
         # As by default: without it Serve binds so that a new proxy cannot follow one that was

@@ -20,11 +20,10 @@ from benchmarks.comparison.pipeline import batched, load_pipeline
 from benchmarks.comparison.servers import NAMES, serving
 
 JOB = replace(demo_job((11, 12, 13)), num_inference_steps=6)
-QUICK = "fastapi_expert"
 
 
-def _some_slow(names: Sequence[str]) -> list[Any]:
-    return [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+def _slow(names: Sequence[str]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def _listens(url: str) -> bool:
         return caller.connect_ex((host, int(port))) == 0
 
 
-@pytest.mark.parametrize("name", _some_slow([name for name in NAMES if name != "ray_documented"]))
+@pytest.mark.parametrize("name", _slow([name for name in NAMES if name != "ray_documented"]))
 def test_servers_make_right_images_with_two_threads_and_leave_nothing(
     name: str, expected: np.ndarray
 ) -> None:
@@ -121,7 +120,7 @@ def _is_right(name: str, url: str, job: DiffusionJob, expected: np.ndarray) -> b
     return _difference(answer, expected) <= 1
 
 
-@pytest.mark.parametrize("name", _some_slow(NAMES))
+@pytest.mark.parametrize("name", _slow(NAMES))
 def test_a_port_that_is_taken_gets_a_sentence(name: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -19,6 +19,7 @@ RARE = {
     "ray_twinset_refused_requests_total",
     "ray_twinset_set_retries_total",
     "ray_twinset_sets_halved_total",
+    "ray_twinset_sets_split_total",
 }
 SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
