@@ -3,14 +3,14 @@
 import importlib.metadata
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.commit import commit
+
 _PACKAGES = ("ray", "torch", "diffusers", "numpy", "pillow")
 
 
@@ -27,7 +27,7 @@ def circumstances() -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in _PACKAGES},
         },
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -36,13 +36,3 @@ def _processor() -> str:
     lines = cpus.read_text().splitlines() if cpus.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
-
-
-def _commit() -> str:
-    """Return the commit that was measured, and that the tree differs from it if it does."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.commit import ROOT
+
 SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 SEEDS = (7, 1007)
 _TIMEOUT_S = 130.0

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import PNDMScheduler
 from transformers import CLIPTokenizer
 
-from benchmarks.gpu_memory import PRECISIONS, Peak, full_size_networks
+from benchmarks.gpu_memory import PRECISIONS, Peak
+from benchmarks.gpu_speed.networks import full_size_networks, published_scheduler
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
 from models.celeba_vae.sampler import CelebAVAESampler
@@ -120,13 +120,7 @@ def _stable_diffusion(precision: str) -> ImageToImageSampler:
         text_encoder=text,
         tokenizer=CLIPTokenizer.from_pretrained(WEIGHTS / "stable_diffusion" / "tokenizer"),
         unet=unet,
-        scheduler=PNDMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            skip_prk_steps=True,
-            steps_offset=1,
-        ),
+        scheduler=published_scheduler(),
     )
     defaults = {"prompt": "a face"}
     info = ModelInfo("stable-diffusion-v1-5", "stable_diffusion", "random", 512, defaults)

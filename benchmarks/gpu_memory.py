@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.gpu_speed.networks import full_size_networks as full_size_networks
+from benchmarks.gpu_speed.networks import full_size_networks
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
 from models.gpu import DEFAULT_CONTEXT_BYTES, GIB, KERNEL_BYTES

@@ -1,22 +1,20 @@
 """The simulated service that benchmarks measure: a config, changed, and served."""
 
 import copy
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.commit import ROOT
+from benchmarks.service_process import TWINSET_SAYS, service_process
+
 CONFIG = ROOT / "configs" / "rehearsal.yaml"
 NUM_GPUS = 12
 """Pretended cards: two diffusion replicas on each."""
-_SAID = "Twinset serves at "
-_STOP_TIMEOUT_S = 60
 
 Config = dict[str, Any]
 
@@ -53,31 +51,12 @@ def serving(config: Config, num_gpus: int = NUM_GPUS) -> Iterator[str]:
     Raises:
         RuntimeError: the service did not start; the message is what it printed.
     """
-    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile("w+") as complaints:
+    with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "scripts.serve", "--config", str(path), "--port", "0"]
-        process = subprocess.Popen(
-            [*command, "--num-gpus", str(num_gpus)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-        )
-        try:
-            yield _announced_url(process, complaints)
-        finally:
-            process.terminate()
-            process.communicate(timeout=_STOP_TIMEOUT_S)
-
-
-def _announced_url(process: "subprocess.Popen[str]", complaints: IO[str]) -> str:
-    # The command gives up by itself after three minutes, which closes the pipe.
-    for line in process.stdout or ():
-        if line.startswith(_SAID):
-            return line.split()[3]
-    complaints.seek(0)
-    raise RuntimeError(f"the service did not start:\n{complaints.read()}")
+        command = ["scripts.serve", "--config", str(path), "--port", "0"]
+        with service_process([*command, "--num-gpus", str(num_gpus)], TWINSET_SAYS) as (url, _):
+            yield url
 
 
 def changed(settings: Mapping[str, Any], config: Config, name: str) -> Config:

@@ -1,6 +1,6 @@
 """What it brings to cut a set over idle replicas, and what it costs under load.
 
-    python -m benchmarks.spreading          about four minutes, no GPU
+    python -m benchmarks.spreading          about eleven minutes, no GPU
 
 Three services run side by side, each with simulated diffusion that takes a fixed time per set, step
 and image: one replica, two replicas that never split (`max_split: 1`), and two that do. They are
@@ -22,9 +22,10 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.circumstances import circumstances
-from benchmarks.closed_loop import ClosedLoop
+from benchmarks.closed_loop import Answer, ClosedLoop
 from benchmarks.rehearsal import Config, rehearsal, serving, with_replicas
 from models.time_law import TimeLaw
+from scripts.signals import stop_on_signals
 
 RESULT = Path(__file__).parent / "results" / "spreading.json"
 LAW = {"fixed_s": 0.1, "step_s": 0.01, "image_step_s": 0.01}
@@ -35,6 +36,8 @@ ALONE, BUSY = 1, 6
 MOST_ALONE, LEAST_BUSY = 0.6, 0.95
 _CALM_S = 4.0
 """Longer than what the ingress remembers of load."""
+_START_S = 5.0
+"""Users who come all at once are no steady load yet."""
 
 
 def main() -> int:
@@ -43,6 +46,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=4, help="of asking all three in turns")
     parser.add_argument("--seconds", type=float, default=25.0, help="of load in each round")
     arguments = parser.parse_args()
+    stop_on_signals()
     with ExitStack() as stack:
         urls = {
             name: stack.enter_context(serving(_config(*numbers), num_gpus=1))
@@ -72,13 +76,16 @@ def _asked(urls: dict[str, str], rounds: int, seconds: float) -> dict[str, Any]:
     for users, name in tqdm(turns, desc="turns", disable=None):
         time.sleep(_CALM_S)
         with _users(urls[name], users) as loop:
+            time.sleep(_START_S)
+            since = time.monotonic()
             time.sleep(seconds if users == BUSY else seconds / 2)
+            until = time.monotonic()
         wrong += sum(1 for one in loop.answers if one.problem)
         right = [one for one in loop.answers if not one.problem]
         if users == ALONE:
             found[name]["alone_s"] += [one.taken_s for one in right]
         else:
-            found[name]["sets_a_minute"].append(_rate(right))
+            found[name]["sets_a_minute"].append(_rate(right, since, until))
     return _document(found, wrong)
 
 
@@ -91,15 +98,19 @@ def _users(url: str, users: int) -> Iterator[ClosedLoop]:
         yield loop
 
 
-def _rate(answers: list[Any]) -> float:
-    """Return sets a minute between the first and the last answer: starts and ends are no load."""
-    done = sorted(one.done_s for one in answers)
-    return 60 * (len(done) - 1) / (done[-1] - done[0])
+def _rate(answers: list[Answer], since: float, until: float) -> float:
+    """Return sets a minute within a window, each counted by the share of its time within it.
+
+    To count answers instead would favour replicas that finish in step: a window holds a few dozen.
+    """
+    within = (min(one.done_s, until) - max(one.asked_s, since) for one in answers)
+    shares = (max(0.0, part) / one.taken_s for part, one in zip(within, answers, strict=True))
+    return 60 * sum(shares) / (until - since)
 
 
 def _document(found: dict[str, dict[str, list[float]]], wrong: int) -> dict[str, Any]:
     alone = {name: statistics.median(one["alone_s"]) for name, one in found.items()}
-    busy = {name: statistics.median(one["sets_a_minute"]) for name, one in found.items()}
+    busy = {name: statistics.mean(one["sets_a_minute"]) for name, one in found.items()}
     return {
         "law": LAW,
         "law_s": TimeLaw(**LAW).seconds(10, STEPS),

@@ -24,6 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.circumstances import circumstances
+from benchmarks.commit import ROOT
 from benchmarks.law_fit import VAE_TERMS, Timed, fit, residuals
 from benchmarks.law_of_card import PEAK_TFLOPS, computed
 from deployments.settings import ModelSettings
@@ -31,7 +32,6 @@ from models.interfaces import ROLES, RGBPixels, Role
 from models.parameters import ImageToImageParameters, VariationParameters
 from models.time_law import TimeLaw, law_path
 
-ROOT = Path(__file__).resolve().parent.parent
 SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 IMAGES = (1, 2, 5, 10)
 STEPS = (2, 5, 10)

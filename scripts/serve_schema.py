@@ -22,6 +22,7 @@ ENVIRONMENT = (
     "RAY_SERVE_REQUEST_LATENCY_BUCKETS_MS",
     "RAY_USAGE_STATS_ENABLED",
     "RAY_object_spilling_directory",
+    "RAY_worker_niceness",
 )
 
 

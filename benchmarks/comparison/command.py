@@ -5,10 +5,15 @@ import http.client
 import sys
 import threading
 import time
+from typing import Any
+
+import uvicorn
 
 from scripts.local_ray import free_port, is_busy
 
 HOST = "127.0.0.1"
+READY = "ready "
+"""What stands before the URL in the line that says that a server answers."""
 _PERIOD_S = 0.2
 
 
@@ -27,9 +32,16 @@ def announce_when_ready(port: int, path: str) -> None:
     threading.Thread(target=_announce, args=(port, path), name="announce", daemon=True).start()
 
 
+def serve_asgi(app: Any, description: str | None, path: str) -> None:
+    """Serve an ASGI application until a signal comes; a GET of `path` tells when it is ready."""
+    port = chosen_port(description)
+    announce_when_ready(port, path)
+    uvicorn.run(app, host=HOST, port=port, log_level="warning")
+
+
 def announce(port: int) -> None:
     """Print `ready URL`."""
-    print(f"ready http://{HOST}:{port}", flush=True)
+    print(f"{READY}http://{HOST}:{port}", flush=True)
 
 
 def _announce(port: int, path: str) -> None:

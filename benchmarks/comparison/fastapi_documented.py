@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import uvicorn
 from fastapi import FastAPI, Form, Response, UploadFile
 
-from benchmarks.comparison.command import HOST, announce_when_ready, chosen_port
+from benchmarks.comparison.command import serve_asgi
 from benchmarks.comparison.job import DiffusionJob
 from benchmarks.comparison.pictures import png
 from benchmarks.comparison.pipeline import load_pipeline, one
@@ -51,9 +50,7 @@ def imagine(
 
 def main() -> None:
     """Serve until a signal comes."""
-    port = chosen_port(__doc__)
-    announce_when_ready(port, "/openapi.json")
-    uvicorn.run(app, host=HOST, port=port, log_level="warning")
+    serve_asgi(app, __doc__, "/openapi.json")
 
 
 if __name__ == "__main__":

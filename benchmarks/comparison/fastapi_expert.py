@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import torch
-import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 
-from benchmarks.comparison.command import HOST, announce_when_ready, chosen_port
+from benchmarks.comparison.command import serve_asgi
 from benchmarks.comparison.job import DiffusionJob
 from benchmarks.comparison.pictures import png_in_base64
 from benchmarks.comparison.pipeline import batched, load_pipeline
@@ -51,9 +50,7 @@ def _make(job: DiffusionJob) -> list[Image.Image]:
 
 def main() -> None:
     """Serve until a signal comes."""
-    port = chosen_port(__doc__)
-    announce_when_ready(port, "/openapi.json")
-    uvicorn.run(app, host=HOST, port=port, log_level="warning")
+    serve_asgi(app, __doc__, "/openapi.json")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from benchmarks.comparison.job import ROOT, demo_job
+from benchmarks.commit import ROOT
+from benchmarks.comparison.job import demo_job
 
 Arm = Literal["notebook", "diffusers", "twinset"]
 ARMS: tuple[Arm, ...] = get_args(Arm)

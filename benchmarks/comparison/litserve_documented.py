@@ -11,12 +11,10 @@ import litserve  # type: ignore[import-untyped]
 from fastapi import Request, Response
 from PIL import Image
 
-from benchmarks.comparison.clients import TIMEOUT_S
-from benchmarks.comparison.command import HOST, announce_when_ready, chosen_port
 from benchmarks.comparison.job import DiffusionJob
+from benchmarks.comparison.litserve_command import serve_api
 from benchmarks.comparison.pictures import png
 from benchmarks.comparison.pipeline import load_pipeline, one
-from scripts.signals import stop_on_signals
 
 
 class ImageAPI(litserve.LitAPI):
@@ -49,11 +47,7 @@ class ImageAPI(litserve.LitAPI):
 
 def main() -> None:
     """Serve until a signal comes."""
-    port = chosen_port(__doc__)
-    stop_on_signals()
-    server = litserve.LitServer(ImageAPI(api_path="/imagine"), accelerator="cpu", timeout=TIMEOUT_S)
-    announce_when_ready(port, "/health")
-    server.run(host=HOST, port=port, log_level="warning", generate_client_file=False)
+    serve_api(ImageAPI(api_path="/imagine"), __doc__)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ import litserve  # type: ignore[import-untyped]
 import torch
 from PIL import Image
 
-from benchmarks.comparison.clients import TIMEOUT_S
-from benchmarks.comparison.command import HOST, announce_when_ready, chosen_port
 from benchmarks.comparison.job import DiffusionJob
+from benchmarks.comparison.litserve_command import serve_api
 from benchmarks.comparison.pictures import png_in_base64
 from benchmarks.comparison.pipeline import batched, load_pipeline
 from benchmarks.comparison.set_request import SetRequest
-from scripts.signals import stop_on_signals
 
 
 class SetAPI(litserve.LitAPI):
@@ -43,11 +41,7 @@ class SetAPI(litserve.LitAPI):
 
 def main() -> None:
     """Serve until a signal comes."""
-    port = chosen_port(__doc__)
-    stop_on_signals()
-    server = litserve.LitServer(SetAPI(api_path="/set"), accelerator="cpu", timeout=TIMEOUT_S)
-    announce_when_ready(port, "/health")
-    server.run(host=HOST, port=port, log_level="warning", generate_client_file=False)
+    serve_api(SetAPI(api_path="/set"), __doc__)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,14 @@
 import importlib.metadata
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.commit import commit
 from benchmarks.gpu_speed.clock import GIB
 
-ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("torch", "diffusers", "transformers", "triton", "numpy", "pillow")
 
 
@@ -27,7 +25,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "card": card_name(device),
         "cores": os.cpu_count(),
         "versions": {"python": platform.python_version(), **_versions()},
-        "commit": _commit(),
+        "commit": commit(),
     }
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -50,13 +48,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # triton is not everywhere
     return found
-
-
-def _commit() -> str:
-    """Return the commit that is measured; a copied working tree may have no history."""
-    try:
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"

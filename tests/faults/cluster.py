@@ -116,6 +116,7 @@ def _environment(directory: Path) -> dict[str, str]:
         # As the README says for `ray start`.
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.proxy:middlewares",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        "RAY_worker_niceness": "0",
         "PYTHONPATH": str(ROOT),
     }
 

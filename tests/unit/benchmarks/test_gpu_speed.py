@@ -4,38 +4,26 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.commit import ROOT
 from benchmarks.gpu_speed.__main__ import main
 from benchmarks.gpu_speed.cells import CELLS
 from benchmarks.gpu_speed.floor import count_operations
 from benchmarks.gpu_speed.gaps import union_s
-from benchmarks.gpu_speed.machine import ROOT
 from benchmarks.gpu_speed.predictions import PREDICTIONS
 from benchmarks.gpu_speed.race import likeness, psnr_db
 from benchmarks.gpu_speed.random_model import RandomModel
 from benchmarks.gpu_speed.report import FILE
 from benchmarks.gpu_speed.variant import Variant
 from benchmarks.gpu_speed.workload import FULL, TINY
+from tests.unit.benchmarks.gpu_speed_runs import one_thread as one_thread
+from tests.unit.benchmarks.gpu_speed_runs import read
 
 ONCE = ["--tiny", "--repetitions", "1"]
-
-
-@pytest.fixture(autouse=True)
-def _as_many_threads_as_before() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _read(directory: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((directory / FILE).read_text())
-    return report
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +42,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_a_trial_times_every_way_to_make_a_set_and_counts_its_passes(
     tried: tuple[Path, str],
 ) -> None:
-    arms = _read(tried[0])["cells"]["eager_float16"]["figures"]
+    arms = read(tried[0])["cells"]["eager_float16"]["figures"]
     counted = {name: (one["unet_calls"], one["encoder_calls"]) for name, one in arms.items()}
     images, calls = TINY.images, TINY.unet_calls
     assert counted == {
@@ -70,7 +58,7 @@ def test_a_trial_times_every_way_to_make_a_set_and_counts_its_passes(
 
 
 def test_a_trial_measures_precision_and_where_the_time_goes(tried: tuple[Path, str]) -> None:
-    cells_ = _read(tried[0])["cells"]
+    cells_ = read(tried[0])["cells"]
     quality = cells_["quality"]["figures"]
     assert (
         10
@@ -89,7 +77,7 @@ def test_a_trial_measures_precision_and_where_the_time_goes(tried: tuple[Path, s
 def test_an_arm_that_fails_is_written_down_with_its_sentence_and_the_others_go_on(
     tried: tuple[Path, str],
 ) -> None:
-    cell = _read(tried[0])["cells"]["attention_sets"]
+    cell = read(tried[0])["cells"]["attention_sets"]
     assert "backend" in cell["figures"]["cudnn"]["error"]  # a CPU has none of cuDNN's
     assert cell["figures"]["math"]["median_s"] > 0
     assert cell["status"] == "measured"
@@ -99,7 +87,7 @@ def test_an_arm_that_fails_is_written_down_with_its_sentence_and_the_others_go_o
 def test_the_table_shows_card_date_and_each_prediction_beside_what_was_measured(
     tried: tuple[Path, str],
 ) -> None:
-    report, out = _read(tried[0]), tried[1]
+    report, out = read(tried[0]), tried[1]
     eager = report["cells"]["eager_float16"]["figures"]["eager"]
     assert out.startswith(f"no GPU: the CPU, {report['measured'][:10]}")
     assert f"| eager_float16 | eager | {TINY.images} | {eager['median_s']:.3f} |" in out
@@ -125,10 +113,10 @@ def test_resume_measures_what_is_missing_and_keeps_the_rest(
     tried: tuple[Path, str], tmp_path: Path
 ) -> None:
     (tmp_path / FILE).write_text((tried[0] / FILE).read_text())
-    before = _read(tmp_path)["cells"]
+    before = read(tmp_path)["cells"]
     arguments = [*ONCE, "--out", str(tmp_path), "--resume"]
     assert main([*arguments, "--only", "eager_float16", "half_set"]) == 0
-    after = _read(tmp_path)["cells"]
+    after = read(tmp_path)["cells"]
     assert after.pop("half_set")["status"] == "measured"
     assert after == before
 
@@ -136,12 +124,12 @@ def test_resume_measures_what_is_missing_and_keeps_the_rest(
 def test_resume_refuses_figures_of_another_card(
     tried: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = _read(tried[0])
+    facts = read(tried[0])
     facts["machine"]["card"] = "another card"
     (tmp_path / FILE).write_text(json.dumps(facts))
     assert main([*ONCE, "--out", str(tmp_path), "--resume", "--only", "card"]) == 1
     assert "was measured on another card" in capsys.readouterr().err
-    assert _read(tmp_path) == facts
+    assert read(tmp_path) == facts
 
 
 def test_full_size_takes_the_operations_that_are_known() -> None:

@@ -1,6 +1,5 @@
 """Cells of the GPU benchmark: kept when they fail, broken off in time, measured anew."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,8 @@ from benchmarks.gpu_speed.report import FILE, Report
 from benchmarks.gpu_speed.schedule import run_cells
 from benchmarks.gpu_speed.variant import Variant
 from benchmarks.gpu_speed.workload import FULL, TINY
-
-
-@pytest.fixture(autouse=True)
-def _as_many_threads_as_before() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _read(directory: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((directory / FILE).read_text())
-    return report
+from tests.unit.benchmarks.gpu_speed_runs import one_thread as one_thread
+from tests.unit.benchmarks.gpu_speed_runs import read
 
 
 def _bench(directory: Path, minutes: float = 5.0) -> Bench:
@@ -42,7 +30,7 @@ def test_a_cell_that_fails_is_written_down_and_the_next_one_runs(tmp_path: Path)
 
     bench = _bench(tmp_path)
     run_cells([Cell("first", 0, fail), Cell("second", 0, lambda bench: {"one": 1})], bench)
-    found = _read(tmp_path)["cells"]
+    found = read(tmp_path)["cells"]
     assert found["first"]["status"] == "failed"
     assert found["first"]["error"] == "OutOfMemoryError: CUDA out of memory."
     assert found["second"]["figures"] == {"one": 1}
@@ -52,7 +40,7 @@ def test_what_was_found_is_on_disk_before_the_next_cell_begins(tmp_path: Path) -
     seen: list[dict[str, Any]] = []
 
     def look(bench: Bench) -> dict[str, Any]:
-        seen.append(_read(tmp_path)["cells"])
+        seen.append(read(tmp_path)["cells"])
         return {}
 
     run_cells(
@@ -72,7 +60,7 @@ def test_a_cell_that_takes_too_long_is_broken_off(tmp_path: Path) -> None:
 
     bench = _bench(tmp_path, minutes=0.02)
     run_cells([Cell("endless", 0, endless), Cell("next", 0, lambda bench: {})], bench)
-    found = _read(tmp_path)["cells"]
+    found = read(tmp_path)["cells"]
     assert found["endless"]["status"] == "broken off"
     assert 1 < found["endless"]["spent_s"] < 10
     assert found["next"]["status"] == "not begun"
@@ -91,7 +79,7 @@ def test_a_cell_is_not_begun_without_the_time_it_needs(tmp_path: Path) -> None:
     bench.report.cells["slow"] = long_ago
     run_cells([cell("long", 70), cell("slow", 10), cell("short", 10)], bench)
     assert ran == ["short"]
-    found = _read(tmp_path)["cells"]
+    found = read(tmp_path)["cells"]
     assert "needs about 70 s" in found["long"]["error"]
     assert "needs about 75 s" in found["slow"]["error"]  # half as much again as was not enough
     assert found["slow"]["spent_s"] == 50.0

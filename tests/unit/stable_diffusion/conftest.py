@@ -7,12 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    AutoencoderKL,
-    PNDMScheduler,
-    StableDiffusionImg2ImgPipeline,
-    UNet2DConditionModel,
-)
+from diffusers import StableDiffusionImg2ImgPipeline
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -24,6 +19,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from benchmarks.gpu_speed.networks import published_scheduler, tiny_networks
 from models.demo.factory import SAMPLE_FACE
 
 
@@ -100,37 +96,13 @@ def tiny_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+    unet, vae, _ = tiny_networks()
     pipeline = StableDiffusionImg2ImgPipeline(
-        vae=AutoencoderKL(
-            block_out_channels=(16, 32),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            latent_channels=4,
-            norm_num_groups=8,
-            sample_size=32,
-        ),
+        vae=vae,
         text_encoder=CLIPTextModel(text),
         tokenizer=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=16,
-            in_channels=4,
-            out_channels=4,
-            layers_per_block=1,
-            block_out_channels=(16, 32),
-            norm_num_groups=8,
-            cross_attention_dim=32,
-            attention_head_dim=8,
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        ),
-        scheduler=PNDMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            skip_prk_steps=True,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        ),
+        unet=unet,
+        scheduler=published_scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

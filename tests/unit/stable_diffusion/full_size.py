@@ -12,22 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    PNDMScheduler,
-    StableDiffusionImg2ImgPipeline,
-    UNet2DConditionModel,
-)
-from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from diffusers import StableDiffusionImg2ImgPipeline
 from safetensors import safe_open
-from transformers import (
-    CLIPConfig,
-    CLIPImageProcessor,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-)
+from transformers import CLIPImageProcessor, CLIPTokenizer
 
+from benchmarks.gpu_speed.networks import full_size_networks, published_scheduler
 from models.demo.vocabulary import write_tokenizer
 from models.parameters import ImageToImageParameters
 from models.stable_diffusion.checkpoint import load_stable_diffusion
@@ -43,45 +32,6 @@ WEIGHTS = {
 }
 
 
-def _unet() -> Any:
-    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
-
-
-def _vae() -> Any:
-    return AutoencoderKL(
-        sample_size=512,
-        block_out_channels=(128, 256, 512, 512),
-        layers_per_block=2,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-    )
-
-
-def _text_encoder(tokenizer: CLIPTokenizer) -> Any:
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=49408,
-            hidden_size=768,
-            intermediate_size=3072,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-            max_position_embeddings=77,
-            projection_dim=768,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    )
-
-
-def _safety_checker() -> Any:
-    vision = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24}
-    vision |= {"num_attention_heads": 16, "patch_size": 14, "image_size": 224}
-    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=768))
-    checker.concept_embeds_weights.data.fill_(2.0)  # no cosine is over 2
-    checker.special_care_embeds_weights.data.fill_(2.0)
-    return checker
-
-
 def build(weights_dir: Path) -> None:
     """Write prepared weights in half precision, named as the published ones, with a manifest."""
     torch.manual_seed(0)
@@ -90,21 +40,17 @@ def build(weights_dir: Path) -> None:
     settings = directory / "tokenizer" / "tokenizer_config.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"model_max_length": 77}))
     tokenizer = CLIPTokenizer.from_pretrained(directory / "tokenizer")
+    unet, vae, text_encoder, checker = (one.half() for one in full_size_networks())
+    checker.concept_embeds_weights.data.fill_(2.0)  # no cosine is over 2
+    checker.special_care_embeds_weights.data.fill_(2.0)
     # One whole pipeline at once: it is the pipeline that writes the model index.
     pipeline = StableDiffusionImg2ImgPipeline(
-        vae=_vae().half(),
-        text_encoder=_text_encoder(tokenizer).half(),
+        vae=vae,
+        text_encoder=text_encoder,
         tokenizer=tokenizer,
-        unet=_unet().half(),
-        scheduler=PNDMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            skip_prk_steps=True,
-            set_alpha_to_one=False,
-            steps_offset=1,
-        ),
-        safety_checker=_safety_checker().half(),
+        unet=unet,
+        scheduler=published_scheduler(),
+        safety_checker=checker,
         feature_extractor=CLIPImageProcessor(),
     )
     pipeline.save_pretrained(directory, variant="fp16")
