@@ -1,6 +1,6 @@
 """What it brings to cut a set over idle replicas, and what it costs under load.
 
-    python -m benchmarks.spreading          about eleven minutes, no GPU
+    python -m benchmarks.spreading          about 17 minutes, no GPU
 
 Three services run side by side, each with simulated diffusion that takes a fixed time per set, step
 and image: one replica, two replicas that never split (`max_split: 1`), and two that do. They are
