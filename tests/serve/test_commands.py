@@ -100,6 +100,7 @@ def test_a_busy_port_and_a_missing_config_get_a_sentence() -> None:
     assert "there is no nowhere.yaml" in missing.stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_ends_with_its_name(tmp_path: Path) -> None:
     config = yaml.safe_load(Path(SIMULATED).read_text())
     config["applications"][0]["args"]["ingress"]["max_admited"] = 3
@@ -130,6 +131,7 @@ def test_serve_stops_cleanly_on_signals(number: signal.Signals) -> None:
     _assert_nothing_new(before)
 
 
+@pytest.mark.slow
 def test_stop_ends_a_service_whose_process_was_killed(tmp_path: Path) -> None:
     # A checkout of its own, so that a service of this one that runs meanwhile is left alone.
     checkout = tmp_path / "copy"

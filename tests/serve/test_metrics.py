@@ -144,6 +144,7 @@ def test_answers_are_counted_and_timed_by_route_and_status(
     assert 3 <= first_images <= 4  # the caller who left may have seen one
 
 
+@pytest.mark.slow
 def test_the_first_image_of_a_stream_counts_and_not_its_end(
     simulated: httpx.Client, face: bytes, used: Samples
 ) -> None:

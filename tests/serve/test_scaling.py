@@ -54,6 +54,7 @@ def test_a_flood_of_one_model_scales_that_model_alone(
     wait_for(lambda: running_replicas(simulated)[role] == 1, timeout_s=60)
 
 
+@pytest.mark.slow
 def test_the_fractions_of_production_fit_one_gpu(tmp_path: Path, face: bytes) -> None:
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     arguments = config["applications"][0]["args"]

@@ -73,6 +73,7 @@ def test_one_request_takes_at_most_six_tenths_of_the_time(
     assert taken_s <= 0.6 * WHOLE_S
 
 
+@pytest.mark.slow
 def test_under_load_sets_stay_whole_with_the_same_images(
     pair_of_replicas: httpx.Client, face: bytes
 ) -> None:

@@ -69,6 +69,7 @@ def test_single_calls_and_the_batched_call_make_the_same_images(pipeline: Any) -
     assert together.unet == 3, "counted after the context had ended"
 
 
+@pytest.mark.slow
 def test_every_thread_computes_with_two_as_under_ray() -> None:
     code = """
 import threading, torch

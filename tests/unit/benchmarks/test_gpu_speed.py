@@ -39,6 +39,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return directory, done.stdout
 
 
+@pytest.mark.slow
 def test_a_trial_times_every_way_to_make_a_set_and_counts_its_passes(
     tried: tuple[Path, str],
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_trial_times_every_way_to_make_a_set_and_counts_its_passes(
     assert arms["eager"]["reference_std"] > 20
 
 
+@pytest.mark.slow
 def test_a_trial_measures_precision_and_where_the_time_goes(tried: tuple[Path, str]) -> None:
     cells_ = read(tried[0])["cells"]
     quality = cells_["quality"]["figures"]
@@ -74,6 +76,7 @@ def test_a_trial_measures_precision_and_where_the_time_goes(tried: tuple[Path, s
     )
 
 
+@pytest.mark.slow
 def test_an_arm_that_fails_is_written_down_with_its_sentence_and_the_others_go_on(
     tried: tuple[Path, str],
 ) -> None:
@@ -84,6 +87,7 @@ def test_an_arm_that_fails_is_written_down_with_its_sentence_and_the_others_go_o
     assert "| attention_sets | cudnn | RuntimeError: " in tried[1]
 
 
+@pytest.mark.slow
 def test_the_table_shows_card_date_and_each_prediction_beside_what_was_measured(
     tried: tuple[Path, str],
 ) -> None:
@@ -98,6 +102,7 @@ def test_the_table_shows_card_date_and_each_prediction_beside_what_was_measured(
     assert [one["value"] for one in report["predictions"]] == [one.value for one in PREDICTIONS]
 
 
+@pytest.mark.slow
 def test_a_report_is_shown_again_without_a_gpu(
     tried: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +114,7 @@ def test_a_report_is_shown_again_without_a_gpu(
     assert (tmp_path / "gpu_speed.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_resume_measures_what_is_missing_and_keeps_the_rest(
     tried: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -121,6 +127,7 @@ def test_resume_measures_what_is_missing_and_keeps_the_rest(
     assert after == before
 
 
+@pytest.mark.slow
 def test_resume_refuses_figures_of_another_card(
     tried: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -142,8 +142,8 @@ def test_the_variables_of_the_environment_are_ones_that_somebody_reads() -> None
         if name.startswith("MALLOC_"):
             assert not c_library or name.encode() in c_library, name
             continue
-        is_setting_of_rays_core = name.startswith("RAY_object")
         bare = name.removeprefix("RAY_")
+        is_setting_of_rays_core = name.startswith("RAY_") and bare.islower()
         assert bare.encode() in raylet if is_setting_of_rays_core else name in text, name
 
 
