@@ -11,9 +11,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import SAMPLE_FACE
 
-SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 SEEDS = (7, 1007)
 _TIMEOUT_S = 130.0
 _KEEP_S = 2.0  # less than the server keeps a connection: none is used in the moment it closes

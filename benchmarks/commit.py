@@ -1,9 +1,8 @@
 """Which code was measured."""
 
 import subprocess
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.paths import ROOT
 
 
 def commit() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import ROOT
 from benchmarks.service_process import TWINSET_SAYS, service_process
 
 CONFIG = ROOT / "configs" / "rehearsal.yaml"

@@ -11,7 +11,7 @@ from typing import IO
 
 import psutil
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import ROOT
 
 TWINSET_SAYS = "Twinset serves at "
 """What stands before the URL in the line of `scripts.serve` that says that it is ready."""

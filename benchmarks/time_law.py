@@ -24,15 +24,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.circumstances import circumstances
-from benchmarks.commit import ROOT
 from benchmarks.law_fit import VAE_TERMS, Timed, fit, residuals
 from benchmarks.law_of_card import PEAK_TFLOPS, computed
+from benchmarks.paths import ROOT, SAMPLE_FACE
 from deployments.settings import ModelSettings
 from models.interfaces import ROLES, RGBPixels, Role
 from models.parameters import ImageToImageParameters, VariationParameters
 from models.time_law import TimeLaw, law_path
 
-SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 IMAGES = (1, 2, 5, 10)
 STEPS = (2, 5, 10)
 ROUNDS = 8

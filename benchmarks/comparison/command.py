@@ -5,9 +5,6 @@ import http.client
 import sys
 import threading
 import time
-from typing import Any
-
-import uvicorn
 
 from scripts.local_ray import free_port, is_busy
 
@@ -30,13 +27,6 @@ def chosen_port(description: str | None) -> int:
 def announce_when_ready(port: int, path: str) -> None:
     """Print `ready URL` from a thread of its own, once a GET of `path` is answered with 200."""
     threading.Thread(target=_announce, args=(port, path), name="announce", daemon=True).start()
-
-
-def serve_asgi(app: Any, description: str | None, path: str) -> None:
-    """Serve an ASGI application until a signal comes; a GET of `path` tells when it is ready."""
-    port = chosen_port(description)
-    announce_when_ready(port, path)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning")
 
 
 def announce(port: int) -> None:

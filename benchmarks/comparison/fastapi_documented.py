@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Response, UploadFile
 
-from benchmarks.comparison.command import serve_asgi
+from benchmarks.comparison.fastapi_command import serve_app
 from benchmarks.comparison.job import DiffusionJob
 from benchmarks.comparison.pictures import png
 from benchmarks.comparison.pipeline import load_pipeline, one
@@ -50,7 +50,7 @@ def imagine(
 
 def main() -> None:
     """Serve until a signal comes."""
-    serve_asgi(app, __doc__, "/openapi.json")
+    serve_app(app, __doc__)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 from fastapi import FastAPI
 from PIL import Image
 
-from benchmarks.comparison.command import serve_asgi
+from benchmarks.comparison.fastapi_command import serve_app
 from benchmarks.comparison.job import DiffusionJob
 from benchmarks.comparison.pictures import png_in_base64
 from benchmarks.comparison.pipeline import batched, load_pipeline
@@ -50,7 +50,7 @@ def _make(job: DiffusionJob) -> list[Image.Image]:
 
 def main() -> None:
     """Serve until a signal comes."""
-    serve_asgi(app, __doc__, "/openapi.json")
+    serve_app(app, __doc__)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from benchmarks.commit import ROOT
 from benchmarks.comparison.job import demo_job
+from benchmarks.paths import ROOT
 
 Arm = Literal["notebook", "diffusers", "twinset"]
 ARMS: tuple[Arm, ...] = get_args(Arm)

@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.paths import ROOT, SAMPLE_FACE
+
 WEIGHTS = ROOT / "models" / "demo" / "weights" / "stable_diffusion"
-SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 SIDE_PX = 128
 """Side of the demo's images."""
 TORCH_THREADS = 2

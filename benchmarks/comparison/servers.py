@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.commit import ROOT
 from benchmarks.comparison.command import READY
+from benchmarks.paths import ROOT
 from benchmarks.service_process import TWINSET_SAYS, service_process
 
 NAMES = (

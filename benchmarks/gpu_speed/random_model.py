@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from benchmarks.commit import ROOT
 from benchmarks.gpu_speed.floor import TOKENS
 from benchmarks.gpu_speed.networks import full_size_networks, published_scheduler, tiny_networks
 from benchmarks.gpu_speed.workload import DTYPES, Precision, Workload
+from benchmarks.paths import ROOT
 from models.interfaces import ModelInfo, RGBPixels
 from models.stable_diffusion.components import Components
 

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import ROOT
 from benchmarks.side_by_side.arms import ARMS, chosen
 from benchmarks.side_by_side.measuring import measure
 from benchmarks.side_by_side.publishing import PAGE, PublishingError, paint, publish, store

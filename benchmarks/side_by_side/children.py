@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
-from benchmarks.commit import ROOT
 from benchmarks.comparison.in_process import Arm, environment_of
+from benchmarks.paths import ROOT
 
 _PATIENCE_S = 300.0
 _STOP_TIMEOUT_S = 30.0

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import ROOT
 from benchmarks.side_by_side.records import Floor
 
 _PATIENCE_S = 120

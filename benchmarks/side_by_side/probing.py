@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from benchmarks.comparison.job import SAMPLE_FACE
+from benchmarks.paths import SAMPLE_FACE
 from benchmarks.side_by_side.records import Probes
 from models.pixels import PictureLimits, read_square
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import ROOT
 from benchmarks.side_by_side.arms import ARMS
 from benchmarks.side_by_side.figures import rows
 from benchmarks.side_by_side.plot import draw

@@ -110,8 +110,7 @@ def test_long_requests_end_well_while_replicas_are_taken_away(
     wanted = [one.target[DIFFUSION] for one in watch.between(left_s, done_s)]
     replicas = {_replica(answer) for answer in answers}
     sys.stdout.write(f"\nwanted while 4 long sets were made on {len(replicas)}: {wanted}\n{tally}")
-    # From 16: replicas went while the long sets, and what waits behind each, were made.
-    assert min(wanted) <= 8
+    assert min(wanted) <= 6  # from 16: replicas went while the long sets were made
     assert [answer.status_code for answer in answers] == [200] * 4
     assert all(answer.json()["pairs"] == right.json()["pairs"] for answer in answers)
     assert not tally.wrong

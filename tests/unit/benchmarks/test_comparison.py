@@ -20,10 +20,11 @@ from PIL import Image
 from benchmarks.comparison import clients
 from benchmarks.comparison.arms import _covered_s, _File
 from benchmarks.comparison.in_process import ARMS, environment_of
-from benchmarks.comparison.job import ROOT, DiffusionJob, demo_job
+from benchmarks.comparison.job import DiffusionJob, demo_job
 from benchmarks.comparison.pictures import png, png_in_base64
 from benchmarks.comparison.pipeline import CallCounts, batched, load_pipeline, one
 from benchmarks.comparison.servers import NAMES, serving
+from benchmarks.paths import ROOT
 
 SEEDS = (3, 5)
 

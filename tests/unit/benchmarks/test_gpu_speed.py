@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.commit import ROOT
 from benchmarks.gpu_speed.__main__ import main
 from benchmarks.gpu_speed.cells import CELLS
 from benchmarks.gpu_speed.floor import count_operations
@@ -20,8 +19,10 @@ from benchmarks.gpu_speed.random_model import RandomModel
 from benchmarks.gpu_speed.report import FILE
 from benchmarks.gpu_speed.variant import Variant
 from benchmarks.gpu_speed.workload import FULL, TINY
-from tests.unit.benchmarks.gpu_speed_runs import one_thread as one_thread
+from benchmarks.paths import ROOT
 from tests.unit.benchmarks.gpu_speed_runs import read
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ONCE = ["--tiny", "--repetitions", "1"]
 

@@ -15,8 +15,9 @@ from benchmarks.gpu_speed.report import FILE, Report
 from benchmarks.gpu_speed.schedule import run_cells
 from benchmarks.gpu_speed.variant import Variant
 from benchmarks.gpu_speed.workload import FULL, TINY
-from tests.unit.benchmarks.gpu_speed_runs import one_thread as one_thread
 from tests.unit.benchmarks.gpu_speed_runs import read
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _bench(directory: Path, minutes: float = 5.0) -> Bench:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from benchmarks.commit import ROOT
+from benchmarks.paths import ROOT
 
 MODULES = sorted(
     f"benchmarks.gpu_speed.{path.stem}" for path in (ROOT / "benchmarks/gpu_speed").glob("*.py")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.comparison.job import ROOT
+from benchmarks.paths import ROOT
 from benchmarks.side_by_side.children import child_of
 from benchmarks.side_by_side.floor import best_of
 from benchmarks.side_by_side.processes import cpu_s, memory, settle
