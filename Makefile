@@ -50,7 +50,7 @@ stall: setup-dev  ## A stall of 10 s in a closed and an open loop, side by side
 	@$(RUN) -m scripts.loadtest_stall
 
 demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMOKE=1: minutes)
-	@OMP_WAIT_POLICY=passive $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
+	@GOMP_SPINCOUNT=10000 $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
 
 test: setup-dev  ## The tests that need only pip packages and two cores
 	@$(RUN) -m pytest -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)

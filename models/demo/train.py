@@ -151,7 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = build_parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    run(smoke_plan(options) if options.smoke else full_plan(options), options.stages)
+    try:
+        run(smoke_plan(options) if options.smoke else full_plan(options), options.stages)
+    except KeyboardInterrupt:
+        LOGGER.info("stopped; the same command goes on where the last minute began")
+        return 130
     return 0
 
 

@@ -11,13 +11,15 @@ from torch import Tensor
 from models.demo.attributes import draw_attributes
 from models.demo.dataset import DIFFUSION_SIDE_PX, Dataset
 from models.demo.latents import Latents, load_normal_autoencoder
-from models.demo.train_autoencoder import AutoencoderSettings, focus_map, picture_loss
+from models.demo.train_autoencoder import AutoencoderSettings, focus_map, picture_loss, texture_loss
 from models.demo.training import NetworkStage, descend, generator_of, learning_rate
 
 BATCH = 4
 PEAK_RATE = 1e-3
 WARM_UP = 50
 SEED = 4
+TEXTURE = 1.0
+"""Weight of local contrast; the distance of pixels alone smooths hair and skin."""
 
 
 class DecoderStage(NetworkStage[AutoencoderKL]):
@@ -63,5 +65,6 @@ class DecoderStage(NetworkStage[AutoencoderKL]):
         with torch.autocast("cpu", torch.bfloat16):
             restored = self.network.decode(latents).sample.float()
         loss = picture_loss(restored, images, weights, self.settings.squared_weight)
+        loss = loss + TEXTURE * texture_loss(restored, images, weights)
         rate = learning_rate(PEAK_RATE, step, progress, WARM_UP)
         return descend(self.optimizer, loss, rate, self.trained)

@@ -1,7 +1,9 @@
 """The whole training, every stage for a few steps: what `make demo-weights SMOKE=1` runs."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,20 @@ def test_every_stage_runs_and_writes_weights_that_load(tmp_path: Path) -> None:
     assert load_network(weights / "celeba_vae").config.image_size_px == 150
     directory = str(weights / "stable_diffusion")
     assert load_pipeline(StableDiffusionConfig(directory, None, 128, "float32", "cpu")).unet
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_training_in_words(tmp_path: Path) -> None:
+    """No stack of calls; the same command goes on with what was done."""
+    command = [sys.executable, "-m", "models.demo.train", "--smoke", "--working-directory"]
+    training = subprocess.Popen(
+        [*command, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "smoke" / "vae.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    training.send_signal(signal.SIGINT)
+    _, said = training.communicate(timeout=60)
+    assert training.returncode == 130, said[-2000:]
+    assert "the same command goes on" in said
+    assert "Traceback" not in said

@@ -14,6 +14,7 @@ from models.demo.train_autoencoder import (
     build_autoencoder,
     focus_map,
     normalise_latents,
+    texture_loss,
 )
 from models.demo.train_diffusion import DiffusionSettings, DiffusionStage, draw_timesteps
 from models.demo.train_vae import VAESettings, VAEStage
@@ -153,3 +154,13 @@ def test_normalised_latents_leave_the_pictures_as_they_were() -> None:
     scale = deviation.view(1, -1, 1, 1)
     torch.testing.assert_close(after.std * scale, before.std, atol=1e-5, rtol=1e-4)
     assert float(after.mean.std(dim=(0, 2, 3)).mean()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_texture_counts_wherever_its_detail_lies() -> None:
+    """Other strands as strong as the true ones cost little; smoothed away they cost much."""
+    generator = torch.Generator().manual_seed(0)
+    strands, others = (torch.randn(4, 3, 64, 64, generator=generator) * 0.2 for _ in range(2))
+    evenly = torch.ones(4, 1, 64, 64)
+    assert texture_loss(strands, strands, evenly) == 0.0
+    smoothed = texture_loss(torch.zeros_like(strands), strands, evenly)
+    assert texture_loss(others, strands, evenly) < 0.2 * smoothed
