@@ -53,7 +53,7 @@ class Figure:
 
 
 def _sharpness(pixels: RGBPixels) -> float:
-    return laplacian_variance(descriptor(pixels).astype(np.float32) / 255.0)
+    return float(laplacian_variance(descriptor(pixels).astype(np.float32) / 255.0))
 
 
 def sets(models: DemoModels) -> Iterator[Figure]:
@@ -167,7 +167,9 @@ def by_skin(name: str, errors: NDArray[np.float64], skins: Sequence[str]) -> Ite
     for skin in SKIN_NAMES:
         own = [error for error, its in zip(errors, skins, strict=True) if its == skin]
         yield Figure(
-            f"{name}: {skin} skin / all ({len(own)} faces)", mean(own) / errors.mean(), most=1.25
+            f"{name}: {skin} skin / all ({len(own)} faces)",
+            float(mean(own) / errors.mean()),
+            most=1.25,
         )
 
 

@@ -13,10 +13,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.generated_block import PublishingError
 from benchmarks.paths import ROOT
 from benchmarks.side_by_side.arms import ARMS, chosen
 from benchmarks.side_by_side.measuring import measure
-from benchmarks.side_by_side.publishing import PAGE, PublishingError, paint, publish, store
+from benchmarks.side_by_side.publishing import PAGE, paint, publish, store
 from benchmarks.side_by_side.records import Run, read
 from benchmarks.side_by_side.schedule import Schedule
 from benchmarks.side_by_side.tables import report

@@ -1,9 +1,9 @@
 """Puts a run's tables into the documentation: between two comments, never by hand."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.generated_block import PublishingError, begin_of, with_block
 from benchmarks.paths import ROOT
 from benchmarks.side_by_side.arms import ARMS
 from benchmarks.side_by_side.figures import rows
@@ -12,8 +12,7 @@ from benchmarks.side_by_side.records import Run, write
 from benchmarks.side_by_side.tables import report
 from benchmarks.side_by_side.verdicts import verdicts
 
-BEGIN = "<!-- written by `python -m benchmarks.side_by_side --publish`; changes here are lost -->"
-END = "<!-- end of what it writes -->"
+BEGIN = begin_of("python -m benchmarks.side_by_side --publish")
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance" / "side-by-side.png"
 _SHOWN = (
@@ -23,10 +22,6 @@ _SHOWN = (
 LEAST_REPETITIONS = 5
 CLIENTS = (1, 4, 16)
 RESULTS = ROOT / "benchmarks" / "results" / "side_by_side.json"
-
-
-class PublishingError(ValueError):
-    """The page or the run is not fit to be published; the sentence says why."""
 
 
 def store(run: Run, path: Path) -> None:
@@ -51,7 +46,7 @@ def publish(run: Run, page: Path = PAGE, picture: Path = PICTURE, results: Path 
         PublishingError: it is a smoke run, or the page has no place for it.
     """
     _check(run)
-    text = with_block(page.read_text(), f"{_SHOWN}\n\n{report(run)}")
+    text = with_block(page.read_text(), BEGIN, f"{_SHOWN}\n\n{report(run)}")
     store(run, results)
     paint(run, picture)
     page.write_text(text)
@@ -72,16 +67,3 @@ def _check(run: Run) -> None:
                     f"{arm.key} with {clients} clients was not measured {LEAST_REPETITIONS} times: "
                     "leave --arms and --clients out to publish"
                 )
-
-
-def with_block(text: str, block: str) -> str:
-    """Return the page with what stands between the two comments replaced.
-
-    Raises:
-        PublishingError: the comments are not there, once each and in order.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    inside, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in inside + after + before:
-        raise PublishingError(f"the page needs once, in this order: {json.dumps([BEGIN, END])}")
-    return f"{before}{BEGIN}\n\n{block.strip()}\n\n{END}{after}"

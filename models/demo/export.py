@@ -36,13 +36,14 @@ from models.demo.training import load_checkpoint
 WORKING_DIRECTORY = Path(".demo-training")
 WEIGHTS_DIRECTORY = Path(__file__).parent / "weights"
 VAE_DEFAULTS = {"diversity_factor": 7.0}
-# Chosen by looking: under 0.7 the ten are too alike (pairwise RMSE below 0.07), above it half-drawn
-# glasses appear. Guidance matters little for the plain prompt and makes others obeyed.
+# Chosen by looking. At 0.7 the ten differ visibly (pairwise RMSE 0.09) and keep the input's
+# character. Stable Diffusion's own guidance of 7.5 makes prompts obeyed where 2 to 5 leave black
+# hair grey, and draws no glasses by half; the plain prompt's sets differ as much with all of them.
 DIFFUSION_DEFAULTS = {
     "prompt": "a portrait of a person",
     "negative_prompt": "",
     "strength": 0.7,
-    "guidance_scale": 2.0,
+    "guidance_scale": 7.5,
     "num_inference_steps": 20,
 }
 LOGGER = logging.getLogger(__name__)
@@ -80,15 +81,18 @@ def averaged_networks(working: Path, settings: DiffusionSettings) -> nn.ModuleDi
 
 
 def few_step_scheduler() -> DPMSolverMultistepScheduler:
-    """The served scheduler: a second-order solver on Karras' noise levels, good in few calls."""
+    """The served scheduler: a second-order solver, good in few calls.
+
+    With trailing steps a strength s begins at noise level s, and no call is spent on the last one
+    in a thousand (Lin et al. 2024): prompts are followed better at the same strength.
+    """
     return DPMSolverMultistepScheduler.from_config(
         noise_schedule().config,
         algorithm_type="dpmsolver++",
         solver_order=2,
         use_karras_sigmas=False,
         final_sigmas_type="zero",
-        timestep_spacing="leading",
-        steps_offset=1,
+        timestep_spacing="trailing",
     )
 
 

@@ -31,8 +31,8 @@ from models.demo.train_vae import VAEStage
 from models.demo.training import Budget, Standing, run_stage
 
 STAGES = ("render", "vae", "autoencoder", "decoder", "diffusion", "export")
-STEPS = {"vae": 4_100, "autoencoder": 5_600, "decoder": 1_700, "unet": 3_400}
-"""Lengths of the published training: 85 minutes on two busy CPU cores; the UNet wants more."""
+STEPS = {"vae": 7_600, "autoencoder": 5_600, "decoder": 9_600, "unet": 21_000}
+"""Lengths of the published training: about two and a half hours on two CPU cores."""
 LOGGER = logging.getLogger(__name__)
 
 

@@ -49,7 +49,7 @@ def _child(arm: str, out: Path, *lines: str) -> list[dict[str, Any]]:
 
 def test_the_job_is_the_demos_own() -> None:
     job = demo_job(SEEDS)
-    assert (job.prompt, job.strength, job.guidance_scale) == ("a portrait of a person", 0.7, 2.0)
+    assert (job.prompt, job.strength, job.guidance_scale) == ("a portrait of a person", 0.7, 7.5)
     assert (job.num_inference_steps, job.seeds) == (20, SEEDS)
     with pytest.raises(ValueError, match="one seed an image"):
         replace(job, seeds=())

@@ -11,17 +11,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.generated_block import END, PublishingError, with_block
 from benchmarks.side_by_side.figures import rows
 from benchmarks.side_by_side.plot import draw
 from benchmarks.side_by_side.publishing import (
     BEGIN,
-    END,
     PAGE,
-    PublishingError,
     paint,
     publish,
     store,
-    with_block,
 )
 from benchmarks.side_by_side.records import Run, read
 from benchmarks.side_by_side.tables import report
@@ -132,11 +130,11 @@ def test_publishing_replaces_the_block_and_nothing_else(tmp_path: Path) -> None:
 )
 def test_a_page_without_one_place_is_left_alone(text: str) -> None:
     with pytest.raises(PublishingError, match="once, in this order"):
-        with_block(text, "figures")
+        with_block(text, BEGIN, "figures")
 
 
 def test_the_page_of_the_documentation_has_its_place() -> None:
-    assert "figures of a run" in with_block(PAGE.read_text(), "figures of a run")
+    assert "figures of a run" in with_block(PAGE.read_text(), BEGIN, "figures of a run")
 
 
 def _few_repetitions() -> Run:
