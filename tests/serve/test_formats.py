@@ -18,6 +18,9 @@ from PIL import Image
 from tests.serve.conftest import ROOT, post_pairs, read_events
 
 FORMATS = ("png", "webp", "jpeg")
+_PNG_AND_SLOWLY_THE_OTHERS = [
+    pytest.param(name, marks=() if name == "png" else pytest.mark.slow) for name in FORMATS
+]
 FIELDS: dict[str, Any] = {"seed": 7, "n": 2, "prompt": "naïve, “red” hair 😀", "strength": 0.5}
 
 
@@ -138,7 +141,7 @@ def _images(client: httpx.Client, face: bytes, output_format: str) -> Iterator[t
         yield "/sdapi", base64.b64decode(answer["images"][0])
 
 
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("output_format", _PNG_AND_SLOWLY_THE_OTHERS)
 def test_an_image_of_every_route_says_how_it_was_made(
     demo: httpx.Client, face: bytes, output_format: str
 ) -> None:
@@ -201,7 +204,7 @@ def test_nothing_of_the_inputs_exif_reaches_an_image(demo: httpx.Client, face: b
             assert b"SECRET" not in file
 
 
-@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("output_format", _PNG_AND_SLOWLY_THE_OTHERS)
 def test_replay_gives_the_same_pixels(
     demo: httpx.Client, face: bytes, tmp_path: Path, output_format: str
 ) -> None:

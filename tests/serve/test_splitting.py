@@ -118,6 +118,7 @@ def test_a_chunk_whose_replica_dies_is_made_again_by_itself(
     wait_for(lambda: _replicas(pair_of_replicas) == 2, 60)
 
 
+@pytest.mark.slow
 def test_a_chunk_that_fails_is_reported_by_itself(
     pair_of_replicas: httpx.Client, face: bytes
 ) -> None:

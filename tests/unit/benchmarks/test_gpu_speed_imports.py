@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from benchmarks.paths import ROOT
 
 MODULES = sorted(
@@ -28,6 +30,7 @@ def _blocks() -> bool:
     return "ModuleNotFoundError" in done.stderr
 
 
+@pytest.mark.slow
 def test_it_needs_no_more_than_torch_transformers_and_diffusers(tmp_path: object) -> None:
     assert _blocks()
     arguments = ["--tiny", "--repetitions", "1", "--out", str(tmp_path), "--only", "half_set"]
