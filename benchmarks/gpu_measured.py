@@ -25,6 +25,7 @@ from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
 from models.celeba_vae.sampler import CelebAVAESampler
 from models.demo.factory import WEIGHTS
+from models.devices import prepare_device
 from models.gpu import GIB, SharedGPUModel, claim, fitted, largest_parameters
 from models.interfaces import DeviceMemoryError, ModelInfo
 from models.stable_diffusion.components import Components
@@ -32,7 +33,6 @@ from models.stable_diffusion.image_to_image import ImageToImageSampler
 
 MODELS = ("celeba-vae", "stable-diffusion-v1-5")
 TOO_MANY_IMAGES = 400
-_DEVICE = torch.device("cuda")
 
 
 def build(model: str, precision: str, share: float) -> SharedGPUModel:
@@ -42,8 +42,9 @@ def build(model: str, precision: str, share: float) -> SharedGPUModel:
         DeviceMemoryError: it does not fit.
         ValueError: the share leaves nothing beside CUDA's own memory.
     """
-    memory = claim(_DEVICE, share)
-    sampler = _vae() if model == "celeba-vae" else _stable_diffusion(precision)
+    device = prepare_device("cuda")
+    memory = claim(device, share)
+    sampler = _vae(device) if model == "celeba-vae" else _stable_diffusion(device, precision)
     shared = fitted(sampler, memory)
     if not isinstance(shared, SharedGPUModel):
         raise TypeError("a model on a GPU must know its memory")
@@ -102,16 +103,16 @@ def measured_peaks() -> list[Peak]:
     return peaks
 
 
-def _vae() -> CelebAVAESampler:
-    network = CelebAVAE(CelebAVAEConfig()).to(_DEVICE)
+def _vae(device: torch.device) -> CelebAVAESampler:
+    network = CelebAVAE(CelebAVAEConfig()).to(device)
     defaults = {"diversity_factor": 7.0}
     return CelebAVAESampler(network, ModelInfo("celeba-vae", "vae", "random", 150, defaults))
 
 
-def _stable_diffusion(precision: str) -> ImageToImageSampler:
+def _stable_diffusion(device: torch.device, precision: str) -> ImageToImageSampler:
     torch.set_default_dtype(PRECISIONS[precision])
     try:
-        with _DEVICE:
+        with device:
             unet, vae, text, _ = (one.eval() for one in full_size_networks())
     finally:
         torch.set_default_dtype(torch.float32)

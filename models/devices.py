@@ -3,22 +3,39 @@
 import torch
 
 
-def prepare_device(device: str, torch_threads: int | None) -> torch.device:
-    """Check the device and set torch's CPU threads for this process.
+def prepare_device(device: str, torch_threads: int | None = None) -> torch.device:
+    """Check the device, make it the current one, and set torch's CPU threads for this process.
 
     Ray sets OMP_NUM_THREADS to the replica's whole CPUs, at least 1, so a replica with a fraction
     of a CPU would compute on one thread; the serving configuration says what it really may use.
 
+    Returns:
+        The device; a GPU always has its index ("cuda" becomes "cuda:0"), because some of torch's
+        functions refuse one without.
+
     Raises:
-        RuntimeError: `device` names a GPU and there is none. A model never moves to the CPU in
-            silence: it would answer, a hundred times slower.
+        RuntimeError: `device` names a GPU and there is none, or not that one. A model never moves
+            to the CPU in silence: it would answer, a hundred times slower.
     """
     if torch_threads is not None:
         torch.set_num_threads(torch_threads)
     target = torch.device(device)
-    if target.type == "cuda" and not torch.cuda.is_available():
+    return _prepare_gpu(target) if target.type == "cuda" else target
+
+
+def _prepare_gpu(asked: torch.device) -> torch.device:
+    if not torch.cuda.is_available():
         raise RuntimeError(
-            f"device is {device!r} but torch sees no GPU here: give the replica one (num_gpus) "
+            f"device is {str(asked)!r} but torch sees no GPU here: give the replica one (num_gpus) "
             "or set device to 'cpu'"
         )
-    return target
+    index = torch.cuda.current_device() if asked.index is None else asked.index
+    visible = torch.cuda.device_count()
+    if index >= visible:
+        raise RuntimeError(
+            f"device is {str(asked)!r} but torch sees {visible} GPU(s) here, counted from 0: Ray "
+            "shows a replica only its own; set device to 'cuda'"
+        )
+    # Calls that name no device, in torch and in libraries, mean this one from here on.
+    torch.cuda.set_device(index)
+    return torch.device("cuda", index)

@@ -63,11 +63,13 @@ class MemoryShare:
         share: of the card, in (0, 1].
         total_bytes: of the card.
         outside_bytes: what the process takes outside of torch's allocator: context and kernels.
+        device: the card, with its index.
     """
 
     share: float
     total_bytes: int
     outside_bytes: int
+    device: torch.device
 
     def __post_init__(self) -> None:
         """Refuse shares that leave nothing."""
@@ -99,7 +101,8 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
     """Bound this process's memory to its share of a card; None on other devices.
 
     Args:
-        device: where the model will live; call this before anything is loaded there.
+        device: where the model will live, as `prepare_device` returns it (a GPU with its index);
+            call this before anything is loaded there.
         share: of the card; the whole card when None.
 
     Raises:
@@ -109,7 +112,8 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
         return None
     properties = torch.cuda.get_device_properties(device)
     context_bytes = _context_bytes(device, str(getattr(properties, "uuid", "")))
-    memory = MemoryShare(share or 1.0, properties.total_memory, context_bytes + KERNEL_BYTES)
+    outside_bytes = context_bytes + KERNEL_BYTES
+    memory = MemoryShare(share or 1.0, properties.total_memory, outside_bytes, device)
     torch.cuda.set_per_process_memory_fraction(memory.limit_bytes / memory.total_bytes, device)
     _LOGGER.info(
         "GPU memory: share %.2f of %.1f GiB, context %.2f GiB, limit %.2f GiB",
@@ -173,10 +177,10 @@ class SharedGPUModel:
 
 
 def _warm_up(model: _Model, memory: MemoryShare) -> int:
-    peak_bytes = _peak_bytes(model, MAX_IMAGES)
+    peak_bytes = _peak_bytes(model, MAX_IMAGES, memory.device)
     if peak_bytes is not None:
         return peak_bytes
-    small, larger = _peak_bytes(model, 1), _peak_bytes(model, 2)
+    small, larger = (_peak_bytes(model, images, memory.device) for images in (1, 2))
     limit = f"its share of {memory.share:g} allows {memory.limit_bytes / GIB:.1f} GiB"
     if small is None or larger is None:
         raise DeviceMemoryError(
@@ -197,14 +201,14 @@ def needed_bytes(one_image: int, two_images: int, images: int) -> int:
     return one_image + (images - 1) * max(0, two_images - one_image)
 
 
-def _peak_bytes(model: _Model, images: int) -> int | None:
+def _peak_bytes(model: _Model, images: int, device: torch.device) -> int | None:
     """Make a set of so many images and return the peak of torch's allocator; None if too much."""
     torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
+    torch.cuda.reset_peak_memory_stats(device)
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     with contextlib.suppress(torch.OutOfMemoryError):
         model.generate(grey, range(images), largest_parameters(model.info))
-        return torch.cuda.max_memory_reserved()
+        return torch.cuda.max_memory_reserved(device)
     torch.cuda.empty_cache()
     return None
 

@@ -18,6 +18,7 @@ from benchmarks.gpu_speed.report import FILE, Report
 from benchmarks.gpu_speed.schedule import run_cells
 from benchmarks.gpu_speed.table import lines
 from benchmarks.gpu_speed.workload import FULL, TINY
+from models.devices import prepare_device
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,9 +62,8 @@ def _measure(options: argparse.Namespace) -> Report:
         workload = replace(workload, repetitions=options.repetitions)
     if not (options.tiny or torch.cuda.is_available()):
         raise ValueError("torch sees no GPU here: use --tiny for a trial on the CPU")
-    device = torch.device("cpu" if options.tiny else "cuda")
-    if options.tiny:
-        torch.set_num_threads(1)  # for so little work, threads mostly wait for each other
+    # For so little work, threads mostly wait for each other.
+    device = prepare_device("cpu", torch_threads=1) if options.tiny else prepare_device("cuda")
     diffusers_logging.set_verbosity_error()  # it warns of every change of precision
     start = Report.resume if options.resume else Report.begin
     report = start(options.out / FILE, machine(device), asdict(workload))

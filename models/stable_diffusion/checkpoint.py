@@ -155,7 +155,7 @@ def load_stable_diffusion(
     if weights_dir is not None:
         weights, revision = _prepared(weights_dir, weights)
     config = StableDiffusionConfig(
-        weights, revision, image_size_px, precision, device, scheduler, safety_checker
+        weights, revision, image_size_px, precision, str(target), scheduler, safety_checker
     )
     tuning = chosen_tuning(
         default_tuning(target, getattr(torch, config.resolved_precision)),

@@ -11,13 +11,14 @@ from benchmarks.gpu_speed.race import Race
 from benchmarks.gpu_speed.random_model import RandomModel
 from benchmarks.gpu_speed.variant import Variant, sample
 from benchmarks.gpu_speed.workload import FULL
+from models.devices import prepare_device
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
 
 @pytest.fixture(scope="module")
 def model() -> RandomModel:
-    return RandomModel(FULL, torch.device("cuda"))
+    return RandomModel(FULL, prepare_device("cuda"))
 
 
 def test_ten_images_take_no_longer_than_diffusers_one_call(model: RandomModel) -> None:

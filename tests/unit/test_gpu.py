@@ -1,21 +1,27 @@
 """Shares of a card, as far as they can be known without one."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from models.devices import prepare_device
 from models.gpu import GIB, MemoryShare, SharedGPUModel, claim, fitted, needed_bytes
 from models.interfaces import DeviceMemoryError
 from models.parameters import VariationParameters
 from models.simulated import SimulatedModel, load_simulated_vae
 
 FACE = np.zeros((64, 64, 3), dtype=np.uint8)
+CARD = torch.device("cuda", 0)
 
 
 def test_the_limit_is_the_share_without_what_cuda_takes() -> None:
-    memory = MemoryShare(0.45, 80 * GIB, GIB)
+    memory = MemoryShare(0.45, 80 * GIB, GIB, CARD)
     assert memory.share_bytes == 36 * GIB
     assert memory.limit_bytes == 35 * GIB
     assert memory.share_for(7 * GIB) == 0.1
@@ -24,10 +30,10 @@ def test_the_limit_is_the_share_without_what_cuda_takes() -> None:
 
 def test_a_share_that_cuda_alone_fills_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.80 GiB, less than the 0\.85 GiB .* at least 0\.06"):
-        MemoryShare(0.05, 16 * GIB, int(0.85 * GIB))
+        MemoryShare(0.05, 16 * GIB, int(0.85 * GIB), CARD)
     for share in (0.0, 1.5, -1.0):
         with pytest.raises(ValueError, match="num_gpus"):
-            MemoryShare(share, 16 * GIB, GIB)
+            MemoryShare(share, 16 * GIB, GIB, CARD)
 
 
 def test_the_need_grows_by_the_image() -> None:
@@ -54,3 +60,77 @@ def test_out_of_memory_is_an_error_of_ours_and_the_model_lives_on() -> None:
     with pytest.raises(DeviceMemoryError, match="2 images"):
         model.generate(FACE, [1, 2], VariationParameters())
     assert model.generate(FACE, [1], VariationParameters()).pixels.shape[0] == 1
+
+
+@dataclass
+class TwoCards:
+    """What torch's C calls do where there are two cards of 80 GiB; `current` is the first one."""
+
+    current: int = 0
+    fractions: dict[int, float] = field(default_factory=dict)
+    peaks_reset: list[int] = field(default_factory=list)
+
+    def exchange(self, index: int) -> int:
+        before, self.current = self.current, index
+        return before
+
+    def replacements(self) -> dict[str, Any]:
+        """Return the functions of `torch._C` by name."""
+        peaks = ({"reserved_bytes.all.peak": gib * GIB} for gib in (7, 9))
+        statistics = dict(enumerate(peaks))
+        return {
+            "_cuda_getDeviceCount": lambda: 2,
+            "_cuda_getDevice": lambda: self.current,
+            "_cuda_setDevice": self.exchange,
+            "_cuda_exchangeDevice": self.exchange,
+            "_cuda_maybeExchangeDevice": self.exchange,
+            "_cuda_synchronize": lambda: None,
+            "_cuda_emptyCache": lambda: None,
+            "_cuda_memoryStats": lambda index: statistics[index],
+            "_cuda_resetPeakMemoryStats": self.peaks_reset.append,
+            "_cuda_setMemoryFraction": lambda share, index: self.fractions.update({index: share}),
+        }
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoCards]:
+    two = TwoCards()
+    for name, replacement in two.replacements().items():
+        monkeypatch.setattr(torch._C, name, replacement, raising=False)
+    for name in ("_exchange_device", "_maybe_exchange_device"):  # bound when torch was imported
+        monkeypatch.setattr(torch.cuda, name, two.exchange)
+    properties = SimpleNamespace(total_memory=80 * GIB, uuid="0" * 36)
+    monkeypatch.setattr(torch.cuda, "_get_device_properties", lambda _: properties, raising=False)
+    monkeypatch.setattr(torch.cuda, "_initialized", True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with FakeTensorMode():  # tensors of a device that is not here, without memory
+        yield two
+
+
+@pytest.mark.parametrize(("named", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
+def test_a_share_is_claimed_of_the_card_that_was_named(
+    cards: TwoCards, named: str, index: int
+) -> None:
+    device = prepare_device(named)
+    assert device == torch.device("cuda", index)
+    memory = claim(device, 0.45)
+    assert memory is not None
+    assert cards.fractions == {index: memory.limit_bytes / (80 * GIB)}
+    assert cards.current == index  # for calls that name no device
+
+
+@pytest.mark.parametrize(("named", "peak_gib"), [("cuda", 7), ("cuda:0", 7), ("cuda:1", 9)])
+def test_the_peak_is_that_of_the_card_that_was_named(
+    cards: TwoCards, named: str, peak_gib: int
+) -> None:
+    memory = claim(prepare_device(named), 0.45)
+    assert memory is not None
+    model = fitted(load_simulated_vae(), memory)
+    assert model.info.gpu_memory_peak_gib == round(peak_gib + memory.outside_bytes / GIB, 2)
+    assert set(cards.peaks_reset) == {memory.device.index}
+
+
+def test_a_card_that_is_not_there_gets_a_sentence(cards: TwoCards) -> None:
+    with pytest.raises(RuntimeError, match=r"'cuda:2' but torch sees 2 GPU.* set device to 'cuda'"):
+        prepare_device("cuda:2")
