@@ -1,6 +1,7 @@
 """A small file that would cost a decoder minutes is refused before it is decoded."""
 
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -18,9 +19,15 @@ def _segments(count: int, filling: bytes = segment(0xE5)) -> bytes:
     return after_start(data, filling * count)
 
 
-def _chunks(count: int) -> bytes:
-    data = saved(PLAIN)
-    return after_header(data, chunk(b"prVt") * count)
+def _chunks(count: int, filling: bytes = chunk(b"prVt")) -> bytes:
+    return after_header(saved(PLAIN), filling * count)
+
+
+_INFLATED = zlib.compress(bytes(1_000_000), 9)  # a kilobyte that becomes a megabyte
+_PROFILE = chunk(b"iCCP", b"a\0\0" + _INFLATED)
+_TEXT = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(600_000), 9))
+_RESOURCES = segment(0xED, b"Photoshop 3.0\0" + (b"8BIM\x04\x04" + bytes(6)) * 5000)
+_TABLES = segment(0xDB, bytes(65) * 1000)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +38,17 @@ def _chunks(count: int) -> bytes:
         _segments(5_000_000, b"\xff"),
         _segments(1_000_000, b"\xff\xd0"),
         _chunks(1_000_000),
+        _chunks(700, _PROFILE),
+        _chunks(2, _PROFILE),
+        _chunks(101, _TEXT),
+        saved(PLAIN)[:-12] + _TEXT * 101 + chunk(b"IEND"),
+        _segments(300, _RESOURCES),
+        _segments(300, _TABLES),
     ],
-    ids=["scans", "segments", "filling", "restarts", "chunks"],
+    ids=[
+        *("scans", "segments", "filling", "restarts", "chunks", "profiles", "two profiles"),
+        *("texts", "texts behind the pixels", "Photoshop resources", "quantization tables"),
+    ],
 )
 def test_a_file_of_countless_parts_is_refused_at_once(data: bytes) -> None:
     started = time.process_time()
@@ -42,7 +58,19 @@ def test_a_file_of_countless_parts_is_refused_at_once(data: bytes) -> None:
     assert time.process_time() - started < 0.5  # decoding takes 5 to 500 s
 
 
-@pytest.mark.parametrize("data", [many_scans(3000, 50), _segments(3000), _chunks(5000)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        many_scans(3000, 50),
+        _segments(3000),
+        _segments(1, _RESOURCES),
+        _segments(2, _TABLES),
+        _chunks(100),
+        _chunks(5000, chunk(b"IDAT")),
+        _chunks(1, _PROFILE),
+        saved(PLAIN, save_all=True, append_images=[Image.new("RGB", (200, 200))] * 200),
+    ],
+)
 def test_a_file_of_many_parts_is_taken(data: bytes) -> None:
     assert read_square(data, LIMITS).pixels.shape[2] == 3
     assert has_picture_header(data)
