@@ -70,7 +70,7 @@ class Ingress:
         self._service = Service(
             settings=settings,
             limits=settings.limits.picture_limits(),
-            keys=None if keys_file is None else ApiKeys(Path(keys_file)),
+            keys=None if keys_file is None else ApiKeys(Path(keys_file).expanduser()),
             pairing=Pairing(calls, spreads),
             admission=Admission(settings.ingress, backlogs, self._metrics),
             decoders=ThreadPoolExecutor(settings.ingress.max_decoding, "decode"),

@@ -9,6 +9,8 @@ from pathlib import Path
 from deployments.authentication import digest_of, read_digests
 
 PREFIX = "twinset-"
+DEFAULT_FILE = Path("~/.config/twinset/api-keys")
+"""As serve_config.yaml has it."""
 _NAME = re.compile(r"[\w.@+-]{1,80}")
 
 
@@ -19,7 +21,7 @@ def main() -> int:
     )
     parser.add_argument("name", help="whose key it is, such as alice or gallery-1")
     parser.add_argument(
-        "--file", type=Path, default=Path("api-keys"), help="what api_keys_file names"
+        "--file", type=Path, default=DEFAULT_FILE, help="what api_keys_file names (%(default)s)"
     )
     arguments = parser.parse_args()
     if not _NAME.fullmatch(arguments.name):
@@ -28,7 +30,7 @@ def main() -> int:
         )
         return 1
     try:
-        key = add_key(arguments.file, arguments.name)
+        key = add_key(arguments.file.expanduser(), arguments.name)
     except OSError as error:
         sys.stderr.write(
             f"twinset: cannot write {arguments.file}: {error.strerror}; choose another file (KEYS=)"
@@ -54,7 +56,7 @@ def add_key(file: Path, name: str) -> str:
     """
     if file.exists():
         read_digests(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = PREFIX + secrets.token_urlsafe(32)
     file.touch(mode=0o600)
     with file.open("a") as opened:

@@ -60,9 +60,14 @@ def yaml_files(root: Path) -> list[Path]:
     return sorted(file for file in found if not _NOT_OURS & set(file.relative_to(root).parts))
 
 
-def check_file(file: Path) -> Iterator[Problem]:
-    """Yield what is wrong with a file: that it cannot be read, its unknown keys, wrong values."""
-    check = check_of(file)
+def check_file(file: Path, check: Check | None = None) -> Iterator[Problem]:
+    """Yield what is wrong with a file: that it cannot be read, its unknown keys, wrong values.
+
+    Args:
+        file: a YAML file.
+        check: of its content; by its place in the project when absent.
+    """
+    check = check or check_of(file)
     if check is None:
         yield Problem("", "nothing says what may stand in it: add it to scripts/check_configs.py")
         return

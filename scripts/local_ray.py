@@ -1,8 +1,9 @@
 """An isolated Ray of our own on this machine, with one Serve config deployed on it.
 
 Never attaches to a Ray that runs already, listens on loopback, takes free ports, and keeps its
-files in one temporary directory that goes away with it. Pictures that Ray has no room for in its
-store go to another place in memory, never to a disk.
+files in one temporary directory that goes away with it. That directory is private: Ray opens its
+own, a level below, to every user of the machine. Pictures that Ray has no room for in its store go
+to another place in memory, never to a disk.
 """
 
 import errno
@@ -35,9 +36,17 @@ class LocalRayError(Exception):
 class LocalRay:
     """A context manager: Ray with a deployed Serve config inside, nothing left behind after."""
 
-    def __init__(self, config: Path, port: int, num_gpus: int = 0) -> None:
-        """Take a Serve config, the HTTP port and, for rehearsals, a number of pretended GPUs."""
+    def __init__(self, config: Path, port: int, num_gpus: int = 0, own_key: bool = False) -> None:
+        """Take what is to be served.
+
+        Args:
+            config: a Serve config.
+            port: of HTTP.
+            num_gpus: to pretend to have, for rehearsals.
+            own_key: make a key for this run, also where the config's file of keys is there.
+        """
         self._config = config
+        self._own_key = own_key
         self._port = port
         self._num_gpus = num_gpus
         self.directory = Path(tempfile.mkdtemp(prefix="twinset-", dir=_short_directory()))
@@ -108,7 +117,7 @@ class LocalRay:
             log_to_driver=False,
             logging_level="ERROR",
             _node_ip_address="127.0.0.1",
-            _temp_dir=str(self.directory),
+            _temp_dir=str(ray_directory(self.directory)),
         )
         stop_on_signals()  # Ray has just put a handler of its own in the place of ours.
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
@@ -148,10 +157,13 @@ class LocalRay:
         return target
 
     def _provide_key(self, arguments: dict[str, Any]) -> None:
-        """Put a key of this run's own in the place of a file of keys that is not here."""
+        """Put a key of this run's own in the place of a file of keys that is not here, or not ours.
+
+        Whoever serves for others has their keys in the config's file; a load test needs a key.
+        """
         named = arguments.get("api_keys_file")
         self.needs_key = named is not None
-        if named is None or Path(named).exists():
+        if named is None or (Path(named).expanduser().exists() and not self._own_key):
             return
         keys = self.directory / "api-keys"
         self.api_key = add_key(keys, "this-run")
@@ -187,7 +199,7 @@ def isolate_environment(directory: Path) -> None:
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
         # As by default: without it Serve binds so that a new proxy cannot follow one that was
         # killed as long as its connections linger. Two services on one port would share the
-        # requests; scripts/serve.py looks first.
+        # requests; scripts/port_claim.py sees to it that there are none.
         SERVE_SOCKET_REUSE_PORT_ENABLED="1",
         # Three failures make a dead proxy: by default that takes half a minute.
         RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S="1",
@@ -195,8 +207,9 @@ def isolate_environment(directory: Path) -> None:
         RAY_SERVE_LOG_ENCODING="JSON",
     )
     if spilling := _memory_directory(directory):
-        # Ray puts objects that its store has no room for into files; these stay in memory.
-        spilling.mkdir(mode=0o700, exist_ok=True)
+        # Ray puts objects that its store has no room for into files; these stay in memory. One
+        # that is there already is somebody else's, who guessed the name.
+        spilling.mkdir(mode=0o700)
         os.environ.update(RAY_object_spilling_directory=str(spilling))
     # A core dump would hold the pictures of the moment.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
@@ -211,6 +224,15 @@ def remove_files(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     if spilling := _memory_directory(directory):
         shutil.rmtree(spilling, ignore_errors=True)
+
+
+def ray_directory(directory: Path) -> Path:
+    """Return where a Ray that was isolated in `directory` keeps its files: logs, sockets, sessions.
+
+    Ray sets what it is given as its directory to mode 0777, and what it makes there, too, so that
+    whoever reaches it could exchange a log for a link, or a socket for one of theirs.
+    """
+    return directory / "ray"
 
 
 def _memory_directory(directory: Path) -> Path | None:
@@ -247,4 +269,4 @@ def is_busy(host: str, port: int) -> bool:
 def _short_directory() -> str:
     # Ray makes Unix sockets below it, whose paths may have at most 107 bytes.
     directory = tempfile.gettempdir()
-    return directory if len(directory) <= 24 or sys.platform == "win32" else "/tmp"
+    return directory if len(directory) <= 20 or sys.platform == "win32" else "/tmp"

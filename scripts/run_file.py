@@ -12,6 +12,10 @@ import psutil
 RUN_DIRECTORY = Path(__file__).resolve().parent.parent / ".run"
 
 
+class RunFileError(Exception):
+    """The file cannot be kept; the sentence says why and what to do."""
+
+
 @dataclass(frozen=True)
 class RunFile:
     """A file that lives as long as the service whose process and directory it names."""
@@ -22,8 +26,19 @@ class RunFile:
     @classmethod
     @contextmanager
     def open(cls, url: str) -> Iterator["RunFile"]:
-        """Keep the file while the context lasts."""
-        RUN_DIRECTORY.mkdir(exist_ok=True)
+        """Keep the file while the context lasts.
+
+        Raises:
+            RunFileError: there is no place for it that nobody else can write to.
+        """
+        try:
+            RUN_DIRECTORY.mkdir(exist_ok=True)
+            RUN_DIRECTORY.chmod(0o700)  # `make stop` does what stands in it
+        except OSError as error:
+            raise RunFileError(
+                f"{RUN_DIRECTORY} must be a folder of yours: {error.strerror}; clone Twinset into "
+                "a folder of your own"
+            ) from error
         run_file = cls(RUN_DIRECTORY / f"{os.getpid()}.json", url)
         try:
             yield run_file

@@ -5,15 +5,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from tqdm import tqdm
 
-from scripts.local_ray import LocalRay, LocalRayError, free_port, is_busy
-from scripts.run_file import RunFile
+from scripts.local_ray import LocalRay, LocalRayError, free_port
+from scripts.port_claim import PortTakenError, claimed
+from scripts.run_file import RunFile, RunFileError
 from scripts.signals import stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +54,8 @@ def main() -> int:
     arguments = parser.parse_args()
     stop_on_signals()
     try:
-        with running(arguments.config, arguments.port, arguments.num_gpus) as service:
+        config, port, num_gpus = arguments.config, arguments.port, arguments.num_gpus
+        with running(config, port, num_gpus, own_key=False) as service:
             _announce(service)
             threading.Event().wait()
     except ServeError as error:
@@ -65,8 +67,17 @@ def main() -> int:
 
 
 @contextmanager
-def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[RunningService]:
+def running(
+    config: Path, port: int, num_gpus: int = 0, own_key: bool = True
+) -> Iterator[RunningService]:
     """Serve a config while the context lasts; yields the service once it is ready.
+
+    Args:
+        config: a Serve config.
+        port: of HTTP; 0 takes a free one.
+        num_gpus: to pretend to have.
+        own_key: whether, where the config asks for keys, this run gets one of its own; else that is
+            only so when the config's file of keys is not there.
 
     Raises:
         ServeError: it cannot start.
@@ -76,31 +87,35 @@ def running(config: Path, port: int, num_gpus: int = 0) -> Iterator[RunningServi
             f"there is no {config}: set CONFIG to a Serve config, such as configs/demo.yaml"
         )
     chosen = port or free_port()
-    _check_port(chosen)
     url = f"http://127.0.0.1:{chosen}"
-    with RunFile.open(url) as run_file:
-        service = LocalRay(config, chosen, num_gpus)
-        run_file.record(service.directory)
-        try:
+    try:
+        with _claimed(chosen), RunFile.open(url) as run_file:
+            service = LocalRay(config, chosen, num_gpus, own_key)
+            run_file.record(service.directory)
             with service:
                 wait_until_ready(url, service)
                 yield RunningService(url, service.api_key, service.needs_key)
-        except LocalRayError as error:
-            raise ServeError(f"Serve could not start {config}: {error}") from error
+    except LocalRayError as error:
+        raise ServeError(f"Serve could not start {config}: {error}") from error
+    except RunFileError as error:
+        raise ServeError(str(error)) from error
 
 
-def _check_port(port: int) -> None:
-    try:
-        busy = is_busy("127.0.0.1", port)
-    except (OSError, OverflowError) as error:
-        raise ServeError(
-            f"port {port} cannot be used: {error}; choose another, PORT=8001"
-        ) from error
-    if busy:
-        raise ServeError(
-            f"port {port} is busy: choose another with PORT={port + 1}, or stop what uses it "
-            "(`make stop` stops a Twinset that was left behind)"
-        )
+@contextmanager
+def _claimed(port: int) -> Iterator[None]:
+    with ExitStack() as claim:
+        try:
+            claim.enter_context(claimed(port))
+        except PortTakenError as taken:
+            raise ServeError(
+                f"port {port} is busy, {taken}; choose another with PORT={port + 1}, or stop what "
+                "uses it (`make stop` stops the Twinset of this checkout)"
+            ) from taken
+        except (OSError, OverflowError) as error:
+            raise ServeError(
+                f"port {port} cannot be used: {error}; choose another, PORT=8001"
+            ) from error
+        yield
 
 
 def wait_until_ready(url: str, service: LocalRay) -> None:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scripts.local_ray import isolate_environment, remove_files
+from scripts.local_ray import isolate_environment, ray_directory, remove_files
 
 _STORE_BYTES = 128 * 2**20
 
@@ -40,7 +40,7 @@ def _obey(config: Path, cards: list[int], directory: Path) -> None:
     try:
         # A head without work, as docs/deploying.md wants it.
         cluster.add_node(
-            num_cpus=0, include_dashboard=False, temp_dir=str(directory / "ray"), **common
+            num_cpus=0, include_dashboard=False, temp_dir=str(ray_directory(directory)), **common
         )
         nodes = [cluster.add_node(num_cpus=2, num_gpus=number, **common) for number in cards]
         ray.init(

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import yaml
 
-from scripts.local_ray import free_port
+from scripts.local_ray import free_port, ray_directory
 from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import ROOT, wait_for
 
@@ -131,7 +131,11 @@ def _command(directory: Path, dashboard_port: int, num_cpus: int, num_gpus: int)
     return [
         *(str(BIN / "ray"), "start", "--head", "--block", "--node-ip-address=127.0.0.1"),
         *(f"--{name}={port}" for name, port in ports.items()),
-        *("--dashboard-host=127.0.0.1", f"--temp-dir={directory}", "--disable-usage-stats"),
+        *(
+            "--dashboard-host=127.0.0.1",
+            f"--temp-dir={ray_directory(directory)}",
+            "--disable-usage-stats",
+        ),
         *(f"--num-cpus={num_cpus}", f"--num-gpus={num_gpus}"),
         f"--object-store-memory={256 * 2**20}",
     ]

@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from scripts.local_ray import ray_directory
+
 
 @dataclass(frozen=True)
 class ServiceProcesses:
@@ -28,6 +30,11 @@ class ServiceProcesses:
             and connection.laddr.port == client.base_url.port
         )
         return cls(Path(psutil.Process(listener).environ()["RAY_TMPDIR"]))
+
+    @property
+    def session(self) -> Path:
+        """Where this run of Ray keeps its logs and ports."""
+        return ray_directory(self.directory) / "session_latest"
 
     def all(self) -> list[psutil.Process]:
         """Return every process of the service: Ray's, Serve's and ours."""

@@ -278,12 +278,12 @@ def test_what_ray_has_no_room_for_stays_in_memory(tmp_path: Path) -> None:
 _SPILLING = """
 import sys
 from pathlib import Path
-from scripts.local_ray import isolate_environment, remove_files
+from scripts.local_ray import isolate_environment, ray_directory, remove_files
 directory = Path({directory!r})
 isolate_environment(directory)
 import numpy as np, ray
 ray.init(address="local", num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False,
-         log_to_driver=False, logging_level="ERROR", _temp_dir=str(directory))
+         log_to_driver=False, logging_level="ERROR", _temp_dir=str(ray_directory(directory)))
 blocks = [ray.put(np.frombuffer({marker!r} * 2**17, np.uint8)) for _ in range(30)]
 print("spilled", flush=True)
 sys.stdin.readline()

@@ -1,6 +1,7 @@
 """Real services on real ports: a real Ray, started as a user starts it."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,12 @@ SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 def serving(config: Path, num_gpus: int = 0) -> Iterator[httpx.Client]:
     """Serve a config on a free port while the context lasts, by the command of `make serve`."""
     command = [sys.executable, "-m", "scripts.serve", "--config", str(config), "--port", "0"]
-    with tempfile.TemporaryFile("w+") as complaints:
+    # In an empty home: the keys of whoever runs the tests are nobody's business.
+    with tempfile.TemporaryFile("w+") as complaints, tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
             [*command, "--num-gpus", str(num_gpus)],
             cwd=ROOT,
+            env={**os.environ, "HOME": home},
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,

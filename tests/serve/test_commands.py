@@ -91,7 +91,7 @@ def test_a_busy_port_and_a_missing_config_get_a_sentence() -> None:
         port = str(listener.getsockname()[1])
         busy = _run("serve", "--port", port)
     assert busy.returncode == 1
-    assert f"port {port} is busy" in busy.stderr
+    assert f"port {port} is busy, process {os.getpid()} of " in busy.stderr
     impossible = _run("serve", "--port", "80000")
     assert impossible.returncode == 1
     assert "port 80000 cannot be used" in impossible.stderr
@@ -156,7 +156,6 @@ def test_stop_ends_a_service_whose_process_was_killed(tmp_path: Path) -> None:
     assert not list((checkout / ".run").glob("*"))
 
 
-@pytest.mark.slow
 def test_two_services_on_one_port_are_one_service_and_one_sentence() -> None:
     port = str(free_port())
     command = [sys.executable, "-m", "scripts.serve", "--config", SIMULATED, "--port", port]
@@ -174,8 +173,10 @@ def test_two_services_on_one_port_are_one_service_and_one_sentence() -> None:
         wait_for(lambda: any(one.poll() is not None for one in both), timeout_s=120)
         loser = next(one for one in both if one.poll() is not None)
         assert loser.returncode == 1
-        assert f"port {port}" in loser.communicate()[1]
         winner = next(one for one in both if one is not loser)
+        complaint = loser.communicate()[1]
+        assert f"port {port} is busy, process {winner.pid} of " in complaint
+        assert "scripts.serve" in complaint
         assert winner.stdout is not None
         assert f":{port} " in winner.stdout.readline()
     finally:

@@ -14,7 +14,7 @@ FILENAME = "gerda-at-the-beach.png"
 
 
 def _logs(client: httpx.Client) -> Path:
-    return ServiceProcesses.behind(client).directory / "session_latest" / "logs"
+    return ServiceProcesses.behind(client).session / "logs"
 
 
 def _replica_lines(client: httpx.Client) -> list[dict[str, Any]]:

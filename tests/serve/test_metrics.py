@@ -28,8 +28,7 @@ Samples = list[tuple[str, dict[str, str], float]]
 
 def scraped(client: httpx.Client) -> Samples:
     """Return what Prometheus would read: Ray collects it every few seconds."""
-    session = ServiceProcesses.behind(client).directory / "session_latest"
-    (port,) = session.glob("metrics_export_port_*")
+    (port,) = ServiceProcesses.behind(client).session.glob("metrics_export_port_*")
     url = f"http://127.0.0.1:{port.read_text().strip()}/metrics"
     text = httpx.get(url, timeout=30, trust_env=False).text
     return [

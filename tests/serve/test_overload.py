@@ -68,7 +68,7 @@ def test_a_model_that_raises_is_an_error_without_its_prompt(
 
 
 def _log_directory(client: httpx.Client) -> Path:
-    return ServiceProcesses.behind(client).directory / "session_latest" / "logs"
+    return ServiceProcesses.behind(client).session / "logs"
 
 
 @pytest.mark.slow

@@ -17,8 +17,10 @@ import yaml
 
 from deployments.metrics import LATENCY_BUCKETS_MS
 from scripts.api_key import add_key
+from scripts.local_ray import ray_directory
 from scripts.rayservice import RAYSERVICE
 from tests.faults import cluster as clusters
+from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import ROOT, wait_for
 
 pytestmark = pytest.mark.slow
@@ -96,7 +98,7 @@ def _agent_port(cluster: clusters.Cluster) -> int:
             command = process.cmdline()
         except psutil.Error:
             continue
-        if f"--temp-dir={cluster.directory}" in command:
+        if f"--temp-dir={ray_directory(cluster.directory)}" in command:
             for argument in command:
                 if argument.startswith("--dashboard-agent-listen-port="):
                     return int(argument.partition("=")[2])
@@ -105,7 +107,7 @@ def _agent_port(cluster: clusters.Cluster) -> int:
 
 def _check_logs(cluster: clusters.Cluster, request_id: str) -> None:
     """Everybody writes JSON: the controller, the proxy and the replicas."""
-    directory = cluster.directory / "session_latest" / "logs" / "serve"
+    directory = ServiceProcesses(cluster.directory).session / "logs" / "serve"
 
     def lines(pattern: str) -> list[dict[str, Any]]:
         texts = [path.read_text() for path in directory.glob(pattern)]
@@ -120,7 +122,7 @@ def _check_logs(cluster: clusters.Cluster, request_id: str) -> None:
 
 
 def _proxy_buckets_ms(cluster: clusters.Cluster, client: httpx.Client) -> list[float]:
-    (port,) = (cluster.directory / "session_latest").glob("metrics_export_port_*")
+    (port,) = ServiceProcesses(cluster.directory).session.glob("metrics_export_port_*")
     text = client.get(f"http://127.0.0.1:{port.read_text().strip()}/metrics").text
     bounds = re.findall(r'ray_serve_http_request_latency_ms_bucket\{.*?le="([0-9.]+)"', text)
     return sorted({float(bound) for bound in bounds})

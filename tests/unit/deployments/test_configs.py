@@ -181,7 +181,7 @@ def test_the_rayservice_gives_what_the_serve_config_asks_for() -> None:
     assert pod["terminationGracePeriodSeconds"] > stays_s >= longest_s
     # What the config names is there, and nobody writes into it.
     mounts = {one["mountPath"]: one for one in container["volumeMounts"]}
-    assert mounts["/etc/twinset"]["readOnly"]
+    assert mounts["/home/twinset/.config/twinset"]["readOnly"]
     assert mounts["/home/twinset/.cache/twinset/weights"]["readOnly"]
     serve_port = next(one for one in container["ports"] if one["name"] == "serve")
     assert serve_port["containerPort"] == serve["http_options"]["port"]
