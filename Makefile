@@ -7,16 +7,18 @@ NUM_GPUS := 0
 FACE :=
 HOST :=
 NAME :=
-KEYS := api-keys
+KEYS := $(HOME)/.config/twinset/api-keys
 REPORT :=
 WEIGHTS :=
 LOADTEST :=
 MINUTES := 30
 BENCH :=
 RUN := .venv/bin/python
+# Ray's own name for it, taken from the environment.
+RAY_DASHBOARD_ADDRESS ?= http://127.0.0.1:8265
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve stop report api-key weights loadtest stall demo-weights
+.PHONY: help setup setup-dev demo serve deploy stop report api-key weights loadtest stall demo-weights
 .PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench bench-gpu bench-codecs audit check check-monitoring format lock clean
 
 help:  ## Print this list
@@ -34,13 +36,17 @@ demo: setup  ## One face in, twenty images and a contact sheet out (FACE=path.jp
 serve: setup  ## Serve in the foreground until Ctrl-C (PORT=8000 CONFIG=configs/demo.yaml NUM_GPUS=0)
 	@$(RUN) -m scripts.serve --config "$(CONFIG)" --port $(PORT) --num-gpus $(NUM_GPUS)
 
+deploy: CONFIG := serve_config.yaml
+deploy: setup  ## Check a Serve config, deploy it on the Ray that runs, wait until it is healthy (CONFIG=...)
+	@$(RUN) -m scripts.deploy --config "$(CONFIG)" --address "$(RAY_DASHBOARD_ADDRESS)"
+
 stop: setup  ## Stop the services of this checkout, running or left behind
 	@$(RUN) -m scripts.stop
 
 report: setup-dev  ## The seed report as a page with figures in out/report (FACE=path.jpg CONFIG=...)
 	@$(RUN) -m scripts.report --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(FACE),--face "$(FACE)") $(REPORT)
 
-api-key: setup  ## Make an API key (NAME=alice KEYS=api-keys); only its digest is stored
+api-key: setup  ## Make an API key (NAME=alice KEYS=~/.config/twinset/api-keys); only its digest is stored
 	@$(RUN) -m scripts.api_key $(if $(NAME),"$(NAME)",--help) --file "$(KEYS)"
 
 loadtest: setup-dev  ## A minute of checked load, report in out/loadtest (HOST=http://... for a service that runs)

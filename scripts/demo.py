@@ -12,16 +12,16 @@ import time
 import zipfile
 from dataclasses import dataclass
 from io import BytesIO
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 import httpx
 from tqdm import tqdm
 
-from scripts.serve import ROOT, RunningService, ServeError, running
+from scripts.serve import ROOT, SAMPLE_FACE, RunningService, ServeError, running
 from scripts.signals import stop_on_signals
 
-SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 TIMEOUT_S = 120.0
 MANIFEST, SHEET = "manifest.json", "contact-sheet.png"  # as they are named in the zip answer
 TITLES = {"vae": "VAE", "stable_diffusion": "Stable Diffusion"}
@@ -151,7 +151,8 @@ def _report(answer: dict[str, Any], out: Path, timings: Timings) -> None:
         f"contact sheet  {out / SHEET}",
         "",
         "Call it yourself: `make serve`, then",
-        "  curl -F image=@face.jpg -F seed=7 http://127.0.0.1:8000/v1/pairs -o pairs.json",
+        f"  curl -F image=@{relpath(SAMPLE_FACE)} -F seed=7 http://127.0.0.1:8000/v1/pairs "
+        "-o pairs.json",
         "",
     ]
     sys.stdout.write("\n".join(lines))

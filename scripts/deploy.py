@@ -17,6 +17,7 @@ import yaml
 from tqdm import tqdm
 
 from deployments.authentication import ApiKeys
+from models.interfaces import ROLES
 from scripts.check_configs import check_file
 from scripts.serve_schema import check_serve
 
@@ -112,7 +113,7 @@ def _missing_files(config: dict[str, Any]) -> Iterator[str]:
                 ApiKeys(Path(keys_file).expanduser())
         except ValueError as error:
             yield str(error)
-        options = [(settings.get(role) or {}).get("options") or {} for role in settings]
+        options = [(settings.get(role) or {}).get("options") or {} for role in ROLES]
         folders = [str(one["weights_dir"]) for one in options if "weights_dir" in one]
         for folder in dict.fromkeys(folders):
             if not Path(folder).expanduser().is_dir():

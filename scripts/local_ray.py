@@ -148,7 +148,7 @@ class LocalRay:
         if self._num_gpus == 0 and _asks_for_gpus(config):
             raise LocalRayError(
                 "it asks for GPUs and this run has none: add NUM_GPUS=1 (the simulation's are "
-                "pretended; real models need `ray start` and `serve deploy`, see the README)"
+                "pretended; real models need `ray start` and `make deploy`, see the README)"
             )
         for application in config["applications"]:
             self._provide_key(application.get("args") or {})

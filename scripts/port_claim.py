@@ -63,7 +63,7 @@ def _listener(port: int) -> int | None:
         (
             one.pid
             for one in psutil.net_connections("tcp")
-            if one.pid and one.status == psutil.CONN_LISTEN and one.laddr[1] == port
+            if one.pid and one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port
         ),
         None,
     )

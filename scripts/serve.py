@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from scripts.run_file import RunFile, RunFileError
 from scripts.signals import stop_on_signals
 
 ROOT = Path(__file__).resolve().parent.parent
+SAMPLE_FACE = ROOT / "models" / "demo" / "weights" / "sample-face.png"
 START_TIMEOUT_S = 180.0
 
 
@@ -149,14 +151,14 @@ def _is_ready(url: str) -> bool:
 
 
 def _announce(service: RunningService) -> None:
-    url, key = service.url, service.api_key
+    url, key, sample = service.url, service.api_key, relpath(SAMPLE_FACE)
     shown = key or "$TWINSET_API_KEY"
     header = f'-H "Authorization: Bearer {shown}" ' if service.needs_key else ""
     lines = [
         f"Twinset serves at {url} until Ctrl-C. Open it in a browser, or try:",
         *([f"  API key of this run: {key}"] if key else []),
         f"  curl {header}{url}/v1/models",
-        f"  curl {header}-F image=@face.jpg -F n=10 -F seed=7 {url}/v1/pairs -o pairs.json",
+        f"  curl {header}-F image=@{sample} -F n=10 -F seed=7 {url}/v1/pairs -o pairs.json",
         "",
     ]
     sys.stdout.write("\n".join(lines))
