@@ -14,11 +14,18 @@ from deployments.events import EVENT_STREAM, EventStreamResponse, encoded, happe
 from deployments.formatting import json_response, private_response
 from deployments.pairing import MadeSet, PairJob
 from deployments.parsing import Body, media_type, read_bytes
-from deployments.routes.parts import ERROR_RESPONSES, ServiceParameter, authenticate, body_of
+from deployments.routes.parts import (
+    ERROR_RESPONSES,
+    ServiceParameter,
+    authenticate,
+    body_of,
+    example_picture,
+)
 from deployments.service import Service
 from models.interfaces import ROLES
 
 DONE = b"data: [DONE]\n\n"
+_PROMPT = "a portrait of a woman with red hair"  # of the examples
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 
 router = APIRouter(tags=["Other services' clients"], dependencies=[Depends(authenticate)])
@@ -35,7 +42,9 @@ router = APIRouter(tags=["Other services' clients"], dependencies=[Depends(authe
             "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
         },
     },
-    openapi_extra=body_of(openai.EditFields, extra=neutral_schema(openai.NEUTRAL)),
+    openapi_extra=body_of(
+        openai.EditFields, extra=neutral_schema(openai.NEUTRAL), example={"prompt": _PROMPT}
+    ),
 )
 async def edits(request: Request, service: ServiceParameter) -> Response:
     """Repaint a face towards a prompt; one image unless `n` says more.
@@ -65,7 +74,9 @@ async def edits(request: Request, service: ServiceParameter) -> Response:
     summary="OpenAI's images.create_variation: the VAE, or either model",
     response_model=None,
     responses={**ERROR_RESPONSES, 200: {"model": openai.OpenAIImages}},
-    openapi_extra=body_of(openai.VariationFields, extra=neutral_schema(openai.NEUTRAL)),
+    openapi_extra=body_of(
+        openai.VariationFields, extra=neutral_schema(openai.NEUTRAL), example={"n": 4}
+    ),
 )
 async def variations(request: Request, service: ServiceParameter) -> Response:
     """Vary a face; one image unless `n` says more."""
@@ -89,6 +100,7 @@ async def variations(request: Request, service: ServiceParameter) -> Response:
         "application/json",
         picture=None,
         extra=neutral_schema(a1111.NEUTRAL),
+        example={"init_images": [example_picture()], "prompt": _PROMPT, "batch_size": 2},
     ),
 )
 async def img2img(request: Request, service: ServiceParameter) -> Response:
@@ -110,7 +122,12 @@ async def img2img(request: Request, service: ServiceParameter) -> Response:
     summary="Hugging Face's image-to-image task: the diffusion model",
     response_model=None,
     responses={**ERROR_RESPONSES, 200: {"content": dict.fromkeys(huggingface.FORMATS, _IMAGE)}},
-    openapi_extra=body_of(huggingface.TaskFields, "application/json", picture=None),
+    openapi_extra=body_of(
+        huggingface.TaskFields,
+        "application/json",
+        picture=None,
+        example={"inputs": example_picture(), "parameters": {"prompt": _PROMPT}},
+    ),
 )
 async def image_to_image(request: Request, service: ServiceParameter) -> Response:
     """Repaint a face; the answer is the image file. Its seed stands in its metadata."""

@@ -51,7 +51,7 @@ router = APIRouter(tags=["Twinset"], dependencies=[Depends(authenticate)])
     summary="One face in, two paired sets out",
     response_model=None,
     responses={**ERROR_RESPONSES, 200: {"model": PairResponse, "content": _OTHER_MEDIA}},
-    openapi_extra=body_of(PairRequest),
+    openapi_extra=body_of(PairRequest, example={"seed": 7}),
 )
 async def pairs(request: Request, service: ServiceParameter) -> Response:
     """Make up to ten images of a face with each model, paired by index and seed.
@@ -76,7 +76,7 @@ async def pairs(request: Request, service: ServiceParameter) -> Response:
     summary="One VAE set for each diversity factor",
     response_model=None,
     responses={**ERROR_RESPONSES, 200: {"model": SweepResponse}},
-    openapi_extra=body_of(SweepRequest),
+    openapi_extra=body_of(SweepRequest, example={"seed": 7}),
 )
 async def sweep(request: Request, service: ServiceParameter) -> Response:
     """Repeat the report's experiment: the same face and seeds at growing diversity factors."""

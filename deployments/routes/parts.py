@@ -1,12 +1,17 @@
 """What all routes share: the service behind them, the callers' keys, the errors they may answer."""
 
+import base64
+from functools import cache
+from io import BytesIO
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from PIL import Image
 from pydantic import BaseModel
 
 from deployments import errors
+from deployments.routes.pages import WEB
 from deployments.schemas.errors import ErrorEnvelope
 from deployments.service import Service
 
@@ -47,6 +52,7 @@ def body_of(
     *media_types: str,
     picture: str | None = "image",
     extra: dict[str, Any] | None = None,
+    example: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe a request body that is read by hand, for OpenAPI.
 
@@ -55,6 +61,8 @@ def body_of(
         *media_types: that are taken; multipart and JSON when none is named.
         picture: name of the field that holds the picture; None when `model` has it.
         extra: further properties.
+        example: the fields that `/docs` fills in for a first try, beside the picture; those of all
+            properties together would contradict each other.
     """
     whole = model.model_json_schema()
     schema = _inlined(whole, whole.pop("$defs", {}))
@@ -62,11 +70,15 @@ def body_of(
     for media_type in media_types or ("multipart/form-data", "application/json"):
         properties = {**schema.get("properties", {}), **(extra or {})}
         required = schema.get("required", [])
+        filled = dict(example or {})
         if picture is not None:
             properties = {picture: _picture(media_type), **properties}
             required = [picture, *required]
+            if media_type == "application/json":
+                filled = {picture: example_picture(), **filled}
         contents[media_type] = {
-            "schema": {**schema, "properties": properties, "required": required}
+            "schema": {**schema, "properties": properties, "required": required},
+            "example": filled,
         }
     return {"requestBody": {"required": True, "content": contents}}
 
@@ -95,3 +107,12 @@ def _picture(media_type: str) -> dict[str, Any]:
         "description": "The picture file: JPEG, PNG or WebP",
         "examples": ["face.jpg"],
     }
+
+
+@cache
+def example_picture() -> str:
+    """Return the sample face in base64, small: what `/docs` sends has to be a picture."""
+    buffer = BytesIO()
+    with Image.open(WEB / "sample-face.png") as opened:
+        opened.convert("RGB").resize((96, 96)).save(buffer, "JPEG", quality=80)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -47,7 +47,7 @@ class SeedFields(Fields):
             min_length=1,
             max_length=MAX_IMAGES,
             description="The seed of each image, in place of n and seed",
-            examples=[None, [7, 8, 9]],  # the first one fills the form of /docs
+            examples=[[7, 8, 9]],
         ),
     ] = None
 
