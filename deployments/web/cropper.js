@@ -1,4 +1,7 @@
-/** The crop square on the picture: drawn, moved and resized by mouse, touch, keyboard and numbers. */
+/**
+ * The crop square on the picture: drawn, moved and resized by mouse, keyboard and numbers; on a touch
+ * screen resized by its corners, and moved once it was tapped, because a thumb on it mostly scrolls.
+ */
 
 import { centred, grown, inside, same, spanned } from "./crop.js";
 import { byId } from "./elements.js";
@@ -22,9 +25,8 @@ export class Cropper {
     this.#onChange = onChange;
     this.#frame.addEventListener("pointerdown", (event) => this.#grab(event));
     this.#frame.addEventListener("pointermove", (event) => this.#pull(event));
-    for (const name of ["pointerup", "pointercancel"]) {
-      this.#frame.addEventListener(name, () => (this.#drag = null));
-    }
+    this.#frame.addEventListener("pointerup", () => (this.#drag = null));
+    this.#frame.addEventListener("pointercancel", () => this.#undo());
     this.#frame.addEventListener("dragstart", (event) => event.preventDefault());
     this.#square.addEventListener("keydown", (event) => this.#press(event));
     for (const field of Object.values(this.#fields)) {
@@ -69,6 +71,12 @@ export class Cropper {
     style.height = `${(100 * side) / height}%`;
     for (const [name, field] of Object.entries(this.#fields)) field.value = this.#crop[name];
     this.#square.setAttribute("aria-label", `Crop square: x ${x}, y ${y}, side ${side} pixels`);
+    this.#square.toggleAttribute("data-whole", this.#isWhole);
+  }
+
+  /** Whether the square is the whole picture: then it cannot be moved. */
+  get #isWhole() {
+    return this.#crop.side === this.#size.width && this.#crop.side === this.#size.height;
   }
 
   #point(event) {
@@ -83,19 +91,25 @@ export class Cropper {
   }
 
   #grab(event) {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !event.isPrimary) return;
+    const corner = event.target.dataset?.corner;
+    // Dragging in a square that cannot be moved draws a new one.
+    const moves = this.#square.contains(event.target) && !this.#isWhole;
+    if (event.pointerType !== "mouse" && !corner && !(moves && document.activeElement === this.#square)) return;
     event.preventDefault(); // no text selection, no ghost of the picture
     this.#square.focus({ preventScroll: true });
     this.#frame.setPointerCapture(event.pointerId);
     const start = this.#point(event);
-    const corner = event.target.dataset?.corner;
-    // A square that fills the picture cannot be moved, so dragging in it draws a new one.
-    const fills = this.#crop.side === Math.min(this.#size.width, this.#size.height);
-    const square = this.#size.width === this.#size.height;
-    const moves = this.#square.contains(event.target) && !(fills && square);
-    if (corner) this.#drag = { anchor: this.#opposite(corner), begun: true };
-    else if (moves) this.#drag = { start, from: this.#crop };
-    else this.#drag = { anchor: { x: Math.round(start.x), y: Math.round(start.y) }, start, begun: false };
+    const before = this.#crop;
+    if (corner) this.#drag = { before, anchor: this.#opposite(corner), begun: true };
+    else if (moves) this.#drag = { before, start, from: before };
+    else this.#drag = { before, anchor: { x: Math.round(start.x), y: Math.round(start.y) }, start, begun: false };
+  }
+
+  /** The browser took the gesture for itself: it changes nothing. */
+  #undo() {
+    if (this.#drag) this.#set(this.#drag.before);
+    this.#drag = null;
   }
 
   #opposite(corner) {

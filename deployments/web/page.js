@@ -15,6 +15,7 @@ import { Tabs } from "./tabs.js";
 
 const RETRY_MS = 5000;
 const SWEEP_IMAGES = 10;
+const DOUBLE_CLICK_MS = 500; // as long as operating systems wait for the second click
 
 const service = new Service();
 const picture = new Picture();
@@ -24,6 +25,7 @@ const tabs = new Tabs(["pairs", "sweep"]);
 const pairs = new PairsView(enlarger, new Meters());
 const sweeps = new SweepView(enlarger);
 let aborter = null;
+let pressed = { button: "", at_ms: 0 }; // of Make and Stop, which take each other's place
 let complaint = ""; // what loading put into the alert: its success takes only that away
 
 /** Ask what is served, again and again while the models are still starting. */
@@ -41,6 +43,18 @@ async function load() {
     const passing = failure instanceof ServiceError && [0, 429, 503].includes(failure.status);
     if (passing) setTimeout(load, RETRY_MS);
   }
+}
+
+/**
+ * Take note of a press, unless it is the second one of a double click on the button that was here before.
+ * @param {"make"|"stop"} button
+ * @returns {boolean} whether the press counts
+ */
+function press(button) {
+  const now_ms = performance.now();
+  if (button !== pressed.button && now_ms - pressed.at_ms < DOUBLE_CLICK_MS) return false;
+  pressed = { button, at_ms: now_ms };
+  return true;
 }
 
 /** Make the pairs, unless something is missing or under way. */
@@ -116,10 +130,12 @@ function explain(failure) {
 
 byId("controls").addEventListener("submit", (event) => {
   event.preventDefault();
-  make();
+  if (press("make")) make();
 });
 byId("sweep").addEventListener("click", sweep);
-byId("stop").addEventListener("click", () => aborter?.abort());
+byId("stop").addEventListener("click", () => {
+  if (press("stop")) aborter?.abort();
+});
 byId("key").addEventListener("change", () => {
   service.useKey(byId("key").value);
   load();

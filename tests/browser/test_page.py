@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from deployments.headers import CONTENT_SECURITY_POLICY
@@ -184,6 +185,30 @@ def test_what_the_service_refuses_is_said_at_the_field(page: Page) -> None:
     assert error.text == ""
     page.set("n", 1)
     page.make()
+
+
+@pytest.mark.parametrize("ways", ["double click", "Enter twice"])
+def test_make_pressed_twice_makes_and_stop_pressed_twice_stops(page: Page, ways: str) -> None:
+    def press_twice(words: str) -> None:
+        button = page.button(words)
+        page.run("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", button)
+        if ways == "double click":
+            ActionChains(page.browser).double_click(button).perform()
+        else:
+            page.press(Keys.ENTER, Keys.ENTER)
+
+    page.quick(n=2)
+    press_twice("Make")
+    page.until(lambda: "2 pairs made, seeds" in page.get("#pairs-status").text)
+    for name, value in {"num_inference_steps": 150, "strength": 1, "n": 10}.items():
+        page.set(name, value)
+    page.press_button("Make")
+    page.until(lambda: re.search(r"step [3-9] of 150", page.get("#meters").text))
+    press_twice("Stop")
+    page.until(lambda: page.get("#pairs-status").text.startswith("Stopped: "))
+    time.sleep(1)
+    assert page.get("#pairs-status").text.startswith("Stopped: ")
+    assert page.button("Make").is_displayed()
 
 
 def test_stop_ends_the_work_on_the_service(page: Page, demo: httpx.Client, face: bytes) -> None:
