@@ -28,7 +28,6 @@ CHECK_NAMES = (
     "status_code",
     "overloaded",
     "no_answer",
-    "unanswered",
     "dropped_arrival",
     "json",
     "stream_start",

@@ -26,7 +26,8 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 class Figures:
     """The numbers of a run; times in seconds, None where nothing was measured.
 
-    The times are those of whole answers of all kinds, failed ones too, from when each was due.
+    The times are those of whole answers of all kinds, failed ones too, from when each was due, and
+    the ages of the requests that the end of the run cut off: they would have taken longer still.
     `lateness_p99_s` is how late the generator itself sent.
     """
 
@@ -37,6 +38,7 @@ class Figures:
     overloaded: int
     left: int
     dropped: int
+    cut_off: int
     duration_s: float
     p50_s: float | None
     p95_s: float | None
@@ -66,6 +68,7 @@ def measure(records: Sequence[Record], start_s: float = 0.0) -> Figures:
         overloaded=count(records, "overloaded"),
         left=count(records, "left"),
         dropped=count(records, "dropped"),
+        cut_off=count(records, "cut_off"),
         duration_s=duration_s,
         p50_s=percentile(times, 0.5),
         p95_s=percentile(times, 0.95),

@@ -29,7 +29,8 @@ class Verdict:
     """What became of a request.
 
     `outcome` is `ok`, `wrong` (it came, and a check failed), `failed` (it did not come),
-    `overloaded`, `left`, or `dropped` (it was never sent). `sets` counts correct sets.
+    `overloaded`, `left`, `dropped` (it was never sent), or `cut_off` (the run ended before it
+    came). `sets` counts correct sets.
     """
 
     outcome: str

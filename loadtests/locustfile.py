@@ -5,6 +5,7 @@ Run it from the root of the repository: `locust --config loadtests/locust.conf`.
 
 from __future__ import annotations
 
+import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import EventHook
 from locust.exception import StopUser
-from locust.runners import LocalRunner
+from locust.runners import LocalRunner, WorkerRunner
 
 from loadtests.flags import add_options
 from loadtests.loops import ClosedLoop, Loop, OpenLoop
 from loadtests.options import read_options
+from loadtests.preflight import objection
 from loadtests.run import Run
 from loadtests.shapes import plan, users_at
 
@@ -100,15 +102,27 @@ def on_options(parser: LocustArgumentParser, **_: object) -> None:
 
 
 def on_init(environment: Environment, **_: object) -> None:
-    """Leave a constant load to Locust itself: its web page, its counts and its end."""
-    if read_options(environment.parsed_options or Namespace()).shape == "constant":
+    """Leave a constant load to Locust itself: its web page, its counts and its end.
+
+    Raises:
+        SystemExit: there is nobody to test.
+    """
+    options = read_options(environment.parsed_options or Namespace())
+    if options.shape == "constant":
         environment.shape_class = None
+    # On Locust's web page the host can still be changed; workers are told where to go.
+    if environment.web_ui or isinstance(environment.runner, WorkerRunner) or not environment.host:
+        return
+    if words := objection(environment.host, options):
+        sys.stderr.write(f"twinset: {words}\n")
+        raise SystemExit(1)
 
 
 run = Run()
 listen(events.init_command_line_parser, on_options)
 listen(events.init, on_init)
 listen(events.test_start, run.start)
+listen(events.test_stopping, run.tell_of_waiting)
 listen(events.test_stop, run.stop_sampling)
 listen(events.report_to_master, run.report_to_master)
 listen(events.worker_report, run.take_report)

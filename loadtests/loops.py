@@ -150,7 +150,7 @@ class OpenLoop:
         self._open.discard(greenlet)
 
     def finish(self, patience_s: float) -> None:
-        """Wait for what is open; what is still open then is noted as unanswered."""
+        """Wait for what is open; what is still open then is noted as cut off."""
         try:
             gevent.joinall(list(self._open), timeout=patience_s)
         finally:

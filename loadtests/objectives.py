@@ -30,17 +30,18 @@ class Judged:
     seen: float | None
 
     @property
-    def is_met(self) -> bool:
-        """Whether the run reached it; what could not be measured is not held against the run."""
+    def is_met(self) -> bool | None:
+        """Whether the run reached it; None where nothing could be measured, such as no stream."""
         if self.seen is None:
-            return True
+            return None
         return self.seen >= self.wanted if self.key in AT_LEAST else self.seen <= self.wanted
 
     def __str__(self) -> str:
         """Return the objective as a line."""
-        bound = "at least" if self.key in AT_LEAST else "at most"
-        seen = "not measured" if self.seen is None else f"{self.seen:.4g}"
-        return f"{self.key} {seen}, {bound} {self.wanted:g}: {'met' if self.is_met else 'MISSED'}"
+        bound = f"{'at least' if self.key in AT_LEAST else 'at most'} {self.wanted:g}"
+        if self.seen is None:
+            return f"{self.key}, {bound}: not measured"
+        return f"{self.key} {self.seen:.4g}, {bound}: {'met' if self.is_met else 'MISSED'}"
 
 
 def read_objectives(path: Path) -> dict[str, float]:

@@ -152,7 +152,7 @@ def write_note(axes: Axes, notes: Sequence[Judged]) -> None:
         ha="right",
         va="bottom",
         fontsize=8,
-        color=SOFT if all(note.is_met for note in notes) else BAD,
+        color=SOFT if not any(note.is_met is False for note in notes) else BAD,
     )
 
 
@@ -165,7 +165,7 @@ def shorten(judged: Judged) -> str:
         return f"{name} not measured"
     at_least = judged.key in AT_LEAST
     sign = {(True, True): "≥", (True, False): "<", (False, True): "≤", (False, False): ">"}
-    return f"{name} {judged.seen:.3g} {sign[at_least, judged.is_met]} {judged.wanted:g}{unit}"
+    return f"{name} {judged.seen:.3g} {sign[at_least, bool(judged.is_met)]} {judged.wanted:g}{unit}"
 
 
 def draw_replicas(model: str, axes: Axes, view: View) -> None:

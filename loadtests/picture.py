@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from loadtests.panels import PANELS, Panel, View, replica_panel
 from loadtests.storing import StoredRun
 from loadtests.style import BAD, GOOD, GROUND, INK, RULE, SOFT, duration_ticks
+from loadtests.summary import NO_FAULT
 
 WIDTH_PX, DPI = 1200, 100
 HEADER_PX, PANEL_PX, GAP_PX, FOOTER_PX = 112, 132, 34, 46
@@ -133,7 +134,7 @@ def write_header(
 ) -> None:
     """Write what was run and what came of it."""
     width_px, height_px = (cast(float, side * DPI) for side in figure.get_size_inches())
-    judgement = "; ".join(verdict) or "all objectives met, nothing wrong"
+    judgement = "; ".join(verdict) or NO_FAULT
     lines = (
         (title, 26, 15, INK, "bold"),
         (facts, 50, 9.5, SOFT, "normal"),

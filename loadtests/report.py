@@ -19,6 +19,7 @@ from loadtests.objectives import KEYS
 from loadtests.picture import draw, draw_side_by_side
 from loadtests.storing import StoredRun, load
 from loadtests.style import write_duration
+from loadtests.summary import NO_FAULT
 
 HERE = Path(__file__).resolve().parent
 REPORT_FILE, PICTURE_FILE = "report.html", "report.png"
@@ -39,6 +40,7 @@ FIGURES = (
     ("overloaded", "turned away as overloaded"),
     ("left", "left by the caller"),
     ("dropped", "arrivals not sent"),
+    ("cut_off", "cut off by the end of the run"),
     ("repeats", "sent twice to compare the pixels"),
     ("lateness_p99_s", "lateness of the generator, p99, s"),
 )
@@ -83,6 +85,7 @@ def render(runs: Sequence[StoredRun], picture: bytes) -> str:
         title=" beside ".join(title_of(run) for run in runs),
         picture="data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
         runs=[describe(run) for run in runs],
+        no_fault=NO_FAULT,
         rows=[(words, [write(measured(run), key) for run in runs]) for key, words in FIGURES],
     )
 

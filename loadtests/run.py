@@ -65,6 +65,15 @@ class Run:
         self._models = fetch(url, options.headers())
         return self._models
 
+    def tell_of_waiting(self, environment: Environment, **_: object) -> None:
+        """Say that the end of a run takes as long as the answers that are under way."""
+        if not isinstance(environment.runner, WorkerRunner):
+            patience_s = float(environment.stop_timeout or 0)
+            logger.info(
+                "Waiting for the answers under way, %.0f s at most. Ctrl-C ends at once.",
+                patience_s,
+            )
+
     def stop_sampling(self, **_: object) -> None:
         """Sample no more: after the run the replicas say nothing about it."""
         if self.sampler:

@@ -14,6 +14,8 @@ from loadtests.records import Record
 NOTICED_LATENESS_S = 0.1
 NOTICED_SHARE = 0.1
 
+NO_FAULT = "no objective missed, nothing wrong"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -28,7 +30,7 @@ class Summary:
     def faults(self) -> list[str]:
         """What speaks against the run, as sentences; none when it is good."""
         figures = self.figures
-        faults = [str(one) for one in self.judged if not one.is_met]
+        faults = [str(one) for one in self.judged if one.is_met is False]
         if not figures.correct:
             faults.append("no answer was correct")
         if figures.wrong:
@@ -41,7 +43,7 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0 where all objectives are met and nothing was wrong, else 1."""
+        """0 where no objective was missed and nothing was wrong, else 1."""
         return 1 if self.faults else 0
 
     def named_checks(self) -> str:
@@ -55,7 +57,9 @@ class Summary:
         lines = [
             f"Requests: {figures.requests} in {figures.duration_s:.1f} s "
             f"({figures.correct} correct, {failed} wrong or failed, "
-            f"{figures.overloaded} turned away as overloaded, {figures.left} left by the caller)",
+            f"{figures.overloaded} turned away as overloaded, {figures.left} left by the caller"
+            + (f", {figures.cut_off} cut off by the end of the run" if figures.cut_off else "")
+            + ")",
             f"Repeated to compare the pixels: {figures.repeats}",
             f"Failed checks: {self.named_checks()}",
             f"Seconds per answer: median {write_s(figures.p50_s)}, p95 {write_s(figures.p95_s)}, "
@@ -65,7 +69,7 @@ class Summary:
             f"Correct sets a minute: {figures.sets_per_minute:.1f}",
             *self.warnings(),
             *(f"Objective {one}" for one in self.judged),
-            "Verdict: " + ("; ".join(self.faults) or "all objectives met, nothing wrong"),
+            "Verdict: " + ("; ".join(self.faults) or NO_FAULT),
         ]
         return "\n".join(lines) + "\n"
 

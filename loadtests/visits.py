@@ -55,10 +55,9 @@ class Visits:
                 options.request_timeout_s,
             )
         except gevent.GreenletExit:
-            # The run is over. To leave it out would be to leave out the slowest answers.
+            # The run is over: that is no fault of the service, and its age counts as its time.
             answer = Answer(sent_s, time.perf_counter())
-            failure = Failure("unanswered", "still open when the run was over")
-            self.note(ask, answer, Verdict("failed", [failure]), due_s, first is not None)
+            self.note(ask, answer, Verdict("cut_off"), due_s, first is not None)
             raise
         verdict = judge(ask, answer, first, options.accept_overload)
         self.note(ask, answer, verdict, due_s, first is not None)
@@ -95,8 +94,8 @@ class Visits:
         name = ask.name
         if verdict.outcome == "overloaded":
             name = f"{ask.path} [{answer.status}]"
-        elif verdict.outcome == "dropped":
-            name = f"{ask.path} [dropped]"
+        elif verdict.outcome in ("dropped", "cut_off"):
+            name = f"{ask.path} [{verdict.outcome.replace('_', ' ')}]"
         # Locust groups failures by their text.
         error = CheckError(write_message(verdict.failures)) if verdict.failures else None
         self._environment.events.request.fire(

@@ -4,6 +4,7 @@ The report and the raw data of each run lie in a folder of its own below out/loa
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -55,12 +56,20 @@ def new_folder() -> Path:
     return REPORTS / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
 
 
+def environment_for(service: RunningService) -> dict[str, str]:
+    """Return the environment in which the kit finds the service's key.
+
+    On a command line every user of the machine could read it.
+    """
+    key = {"TWINSET_API_KEY": service.api_key} if service.api_key else {}
+    return {**os.environ, **key}
+
+
 def run_locust(service: RunningService, options: list[str]) -> int:
     """Run Locust with the kit's configuration and pass its exit code on."""
     config = ROOT / "loadtests" / "locust.conf"
-    key = ["--api-key", service.api_key] if service.api_key else []
     command = [sys.executable, "-m", "locust", "--config", str(config), "--host", service.url]
-    process = subprocess.Popen([*command, *key, *options], cwd=ROOT)
+    process = subprocess.Popen([*command, *options], cwd=ROOT, env=environment_for(service))
     try:
         return process.wait()
     except KeyboardInterrupt:

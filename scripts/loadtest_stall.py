@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from scripts.loadtest import environment_for
 from scripts.run_file import RUN_DIRECTORY
 from scripts.serve import ROOT, RunningService, ServeError, running
 from scripts.signals import stop_on_signals
@@ -63,12 +64,12 @@ def run_with_stall(
 ) -> None:
     """Run one loop and stop the model's process in the middle of it."""
     config = ["--config", str(ROOT / "loadtests" / "locust.conf"), "--host", service.url]
-    key = ["--api-key", service.api_key] if service.api_key else []
     load = [*LOOPS[name], *REQUESTS, "--same-parameters", "--repeat-share", "0"]
-    command = [sys.executable, "-m", "locust", *config, *key, *load]
+    command = [sys.executable, "-m", "locust", *config, *load]
     with subprocess.Popen(
         [*command, "-t", f"{run_s}s", "--out", str(out)],
         cwd=ROOT,
+        env=environment_for(service),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as locust:

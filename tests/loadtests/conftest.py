@@ -135,6 +135,7 @@ class Service:
         self.lie: Lie = tell_truth
         self.full_at: set[int] = set()
         self.states_replicas = True
+        self.wants_key = False
         self.delay_s = 0.0
         self.chunk_gap_s = 0.0
         self.breaks_off = False
@@ -178,10 +179,10 @@ class Service:
         return answer
 
     def models(self) -> Answer:
-        """Answer one GET /v1/models: the second model grows after the first call."""
+        """Answer one GET /v1/models: the second model grows after the run's first look at it."""
         with self.lock:
             self.model_calls += 1
-        grown = 1 if self.model_calls == 1 else 3
+        grown = 1 if self.model_calls <= 2 else 3  # one question comes before the run
         data: list[Answer] = [{"id": "fake-vae", "role": "vae"}, {"id": "fake-diffusion"}]
         if self.states_replicas:
             data[0]["replicas"] = {"running": 1, "target": 1}
@@ -237,7 +238,7 @@ def make_handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Answer GET /v1/models."""
-            self.send(200, service.models())
+            self.send(401, {}) if service.wants_key else self.send(200, service.models())
 
         def stream(self, answer: Answer) -> None:
             """Send the events of one answer in chunks that end in the middle of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 Answer = dict[str, Any]
@@ -141,11 +143,17 @@ def test_a_run_without_one_success_fails(service: Any) -> None:
     assert "no answer was correct" in output.split("Verdict: ")[1]
 
 
-def test_a_service_that_is_away_fails(service: Any) -> None:
-    service.close()
-    code, output = run_locust(service.url, "--iterations", "1")
+def test_a_service_that_goes_away_fails(service: Any) -> None:
+    def go(_: Answer) -> None:
+        service.breaks_off = True
+        threading.Thread(target=service.close).start()
+
+    service.lie = go
+    code, output = run_locust(service.url)
     assert code == 1, output
-    assert "Failed checks: no_answer 1" in output
+    assert "Failed checks: no_answer 2" in output
+    assert "Verdict: " in output
+    assert "no answer was correct" in output
 
 
 def test_an_interrupt_waits_for_answers_under_way(service: Any) -> None:
@@ -153,7 +161,7 @@ def test_an_interrupt_waits_for_answers_under_way(service: Any) -> None:
     with subprocess.Popen(
         command(service.url), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        wait_until(lambda: len(service.forms) >= 3 and service.model_calls >= 2)
+        wait_until(lambda: len(service.forms) >= 3 and service.model_calls >= 3)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
@@ -209,6 +217,52 @@ def test_the_options_of_the_kit_can_be_listed() -> None:
     )
     for option in ("--mix", "--shape", "--arrival-rate", "--objectives", "--out"):
         assert f"  {option} " in done.stdout
+
+
+def test_a_request_that_the_end_of_the_run_cuts_off_is_no_failure(service: Any) -> None:
+    def slow_down(_: Answer) -> None:
+        service.delay_s = 30.0  # from the second request on
+
+    service.lie = slow_down
+    arguments = ("--iterations", "0", "-t", "2s", "--stop-timeout", "1", "--repeat-share", "0")
+    code, output = run_locust(service.url, *arguments)
+    assert "(1 correct, 0 wrong or failed" in output, output
+    assert "1 cut off by the end of the run" in output
+    assert code == 0, output
+
+
+def test_the_end_of_a_run_waits_longer_than_the_services_own_deadline() -> None:
+    lines = (ROOT / "loadtests" / "locust.conf").read_text().splitlines()
+    (patience,) = [line.split("=")[1] for line in lines if line.startswith("stop-timeout")]
+    for name in ("serve_config.yaml", "configs/demo.yaml", "configs/simulated.yaml"):
+        config = yaml.safe_load((ROOT / name).read_text())
+        deadline_s = config["applications"][0]["args"]["ingress"]["request_timeout_s"]
+        assert float(patience) > deadline_s, name
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
+def test_nobody_at_the_host_ends_the_run_before_it_begins(host: str) -> None:
+    started = time.monotonic()
+    code, output = run_locust(host, "-t", "30s")
+    assert code == 1, output
+    assert f"nobody answers at {host}" in output
+    assert "met" not in output
+    assert time.monotonic() - started < 15
+
+
+def test_a_service_that_asks_for_a_key_is_told_of_before_the_run(service: Any) -> None:
+    service.wants_key = True
+    code, output = run_locust(service.url, "-t", "30s")
+    assert code == 1, output
+    assert "it asks for an API key; set TWINSET_API_KEY" in output
+    assert service.forms == []
+
+
+def test_what_was_not_measured_is_not_called_met(service: Any) -> None:
+    code, output = run_locust(service.url)
+    assert code == 0, output
+    assert "Objective first_image_p95_s, at most 60: not measured" in output
+    assert "Verdict: no objective missed, nothing wrong" in output
 
 
 def test_a_wrong_option_is_refused(service: Any) -> None:
