@@ -12,6 +12,7 @@ REPORT :=
 WEIGHTS :=
 LOADTEST :=
 MINUTES := 30
+VERSION := 3.14
 BENCH :=
 RUN := .venv/bin/python
 # Ray's own name for it, taken from the environment.
@@ -19,7 +20,7 @@ RAY_DASHBOARD_ADDRESS ?= http://127.0.0.1:8265
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve deploy stop report api-key weights loadtest stall demo-weights
-.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench bench-gpu bench-codecs audit check check-monitoring format lock clean
+.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench bench-gpu bench-codecs audit check check-wheels check-monitoring format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +104,9 @@ check: setup-dev  ## Lint, format, types, import arrows and the keys of every co
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
 	@$(RUN) -m scripts.check_configs
+
+check-wheels: setup-dev  ## Whether every locked package has a wheel for a Python (VERSION=3.14; asks the index)
+	@$(RUN) -m scripts.check_wheels --python "$(VERSION)"
 
 check-monitoring: setup-dev  ## Prometheus' own tool on our alerts (needs promtool)
 	@$(RUN) -m scripts.check_monitoring

@@ -13,7 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
-SUPPORTED = ((3, 11), (3, 13))
+SUPPORTED = ((3, 11), (3, 14))
+NOT_RUN_BY_US = ((3, 14),)  # all packages have wheels for it: `make check-wheels`
 NEEDED_FREE_GB = 10
 
 
@@ -43,8 +44,13 @@ def check_python(version: "tuple[int, ...]") -> None:
     if not low <= tuple(version[:2]) <= high:
         found = ".".join(str(part) for part in version[:2])
         raise SetupError(
-            f"Python {found} is not supported: install Python 3.11, 3.12 or 3.13 and run "
+            f"Python {found} is not supported: install one from 3.11 to 3.14 and run "
             "`make ... PYTHON=python3.12`"
+        )
+    if tuple(version[:2]) in NOT_RUN_BY_US:
+        sys.stderr.write(
+            f"twinset: Python {version[0]}.{version[1]} was not run by us yet; all packages have "
+            "wheels for it. If something breaks, `rm -r .venv` and `make ... PYTHON=python3.13`\n"
         )
 
 

@@ -11,12 +11,19 @@ from scripts import setup
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
+@pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13), (3, 14)])
 def test_supported_pythons_pass(version: tuple[int, int]) -> None:
     setup.check_python(version)
 
 
-@pytest.mark.parametrize("version", [(3, 8), (3, 10), (3, 14)])
+def test_a_python_that_we_did_not_run_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    setup.check_python((3, 14))
+    assert "Python 3.14 was not run by us yet" in capsys.readouterr().err
+    setup.check_python((3, 13))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("version", [(3, 8), (3, 10), (3, 15)])
 def test_other_pythons_are_named_with_the_way_out(version: tuple[int, int]) -> None:
     with pytest.raises(setup.SetupError, match=rf"Python 3\.{version[1]} .*PYTHON=python3\.12"):
         setup.check_python(version)
