@@ -29,13 +29,19 @@ def _prepare_gpu(asked: torch.device) -> torch.device:
             f"device is {str(asked)!r} but torch sees no GPU here: give the replica one (num_gpus) "
             "or set device to 'cpu'"
         )
-    index = torch.cuda.current_device() if asked.index is None else asked.index
-    visible = torch.cuda.device_count()
-    if index >= visible:
+    target, visible = with_index(asked), torch.cuda.device_count()
+    if target.index >= visible:
         raise RuntimeError(
             f"device is {str(asked)!r} but torch sees {visible} GPU(s) here, counted from 0: Ray "
             "shows a replica only its own; set device to 'cuda'"
         )
     # Calls that name no device, in torch and in libraries, mean this one from here on.
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
+    torch.cuda.set_device(target)
+    return target
+
+
+def with_index(device: torch.device) -> torch.device:
+    """Return a GPU with its index, the current one's where it has none; others as they are."""
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", torch.cuda.current_device())

@@ -17,6 +17,7 @@ import numpy as np
 import pynvml
 import torch
 
+from models.devices import with_index
 from models.interfaces import (
     DeviceMemoryError,
     GeneratedSet,
@@ -63,13 +64,13 @@ class MemoryShare:
         share: of the card, in (0, 1].
         total_bytes: of the card.
         outside_bytes: what the process takes outside of torch's allocator: context and kernels.
-        device: the card, with its index.
+        device: the card; the current one when None.
     """
 
     share: float
     total_bytes: int
     outside_bytes: int
-    device: torch.device
+    device: torch.device | None = None
 
     def __post_init__(self) -> None:
         """Refuse shares that leave nothing."""
@@ -101,8 +102,7 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
     """Bound this process's memory to its share of a card; None on other devices.
 
     Args:
-        device: where the model will live, as `prepare_device` returns it (a GPU with its index);
-            call this before anything is loaded there.
+        device: where the model will live; call this before anything is loaded there.
         share: of the card; the whole card when None.
 
     Raises:
@@ -110,6 +110,7 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
     """
     if device.type != "cuda":
         return None
+    device = with_index(device)  # torch bounds no memory of a device without one
     properties = torch.cuda.get_device_properties(device)
     context_bytes = _context_bytes(device, str(getattr(properties, "uuid", "")))
     outside_bytes = context_bytes + KERNEL_BYTES
@@ -201,7 +202,7 @@ def needed_bytes(one_image: int, two_images: int, images: int) -> int:
     return one_image + (images - 1) * max(0, two_images - one_image)
 
 
-def _peak_bytes(model: _Model, images: int, device: torch.device) -> int | None:
+def _peak_bytes(model: _Model, images: int, device: torch.device | None) -> int | None:
     """Make a set of so many images and return the peak of torch's allocator; None if too much."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)

@@ -75,7 +75,9 @@ def deploy(file: Path, address: str, timeout_s: float) -> None:
     before = ray.applications()
     ray.submit(config)
     port = (config.get("http_options") or {}).get("port", 8000)
-    taken_s = _wait(ray, [one["name"] for one in config["applications"]], before, timeout_s)
+    taken_s = _wait(
+        ray, [one.get("name", "default") for one in config["applications"]], before, timeout_s
+    )
     sys.stdout.write(f"twinset: {file.name} is healthy on port {port} after {taken_s:.0f} s\n")
 
 
@@ -92,7 +94,10 @@ def read_config(file: Path) -> dict[str, Any]:
     problems = [str(problem) for problem in check_file(file, check_serve)]
     if problems:
         raise DeployError(f"{file} was not deployed:\n  " + "\n  ".join(problems))
-    config: dict[str, Any] = yaml.safe_load(file.read_text())
+    documents = list(yaml.safe_load_all(file.read_text()))
+    if len(documents) != 1:
+        raise DeployError(f"{file} was not deployed: it holds {len(documents)} documents, not one")
+    config: dict[str, Any] = documents[0]
     return config
 
 

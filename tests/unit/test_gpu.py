@@ -17,11 +17,10 @@ from models.parameters import VariationParameters
 from models.simulated import SimulatedModel, load_simulated_vae
 
 FACE = np.zeros((64, 64, 3), dtype=np.uint8)
-CARD = torch.device("cuda", 0)
 
 
 def test_the_limit_is_the_share_without_what_cuda_takes() -> None:
-    memory = MemoryShare(0.45, 80 * GIB, GIB, CARD)
+    memory = MemoryShare(0.45, 80 * GIB, GIB)
     assert memory.share_bytes == 36 * GIB
     assert memory.limit_bytes == 35 * GIB
     assert memory.share_for(7 * GIB) == 0.1
@@ -30,10 +29,10 @@ def test_the_limit_is_the_share_without_what_cuda_takes() -> None:
 
 def test_a_share_that_cuda_alone_fills_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.80 GiB, less than the 0\.85 GiB .* at least 0\.06"):
-        MemoryShare(0.05, 16 * GIB, int(0.85 * GIB), CARD)
+        MemoryShare(0.05, 16 * GIB, int(0.85 * GIB))
     for share in (0.0, 1.5, -1.0):
         with pytest.raises(ValueError, match="num_gpus"):
-            MemoryShare(share, 16 * GIB, GIB, CARD)
+            MemoryShare(share, 16 * GIB, GIB)
 
 
 def test_the_need_grows_by_the_image() -> None:
@@ -114,10 +113,11 @@ def test_a_share_is_claimed_of_the_card_that_was_named(
 ) -> None:
     device = prepare_device(named)
     assert device == torch.device("cuda", index)
-    memory = claim(device, 0.45)
-    assert memory is not None
-    assert cards.fractions == {index: memory.limit_bytes / (80 * GIB)}
     assert cards.current == index  # for calls that name no device
+    for given in (device, torch.device(named)):
+        memory = claim(given, 0.45)
+        assert memory is not None
+        assert cards.fractions == {index: memory.limit_bytes / (80 * GIB)}
 
 
 @pytest.mark.parametrize(("named", "peak_gib"), [("cuda", 7), ("cuda:0", 7), ("cuda:1", 9)])
@@ -128,7 +128,7 @@ def test_the_peak_is_that_of_the_card_that_was_named(
     assert memory is not None
     model = fitted(load_simulated_vae(), memory)
     assert model.info.gpu_memory_peak_gib == round(peak_gib + memory.outside_bytes / GIB, 2)
-    assert set(cards.peaks_reset) == {memory.device.index}
+    assert set(cards.peaks_reset) == {prepare_device(named).index}
 
 
 def test_a_card_that_is_not_there_gets_a_sentence(cards: TwoCards) -> None:
