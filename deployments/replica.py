@@ -20,6 +20,7 @@ from deployments.sets import NO_DESCRIPTORS, SetJob, SetResult, StepDone
 from deployments.settings import ModelSettings
 from deployments.worker import ModelWorker, SetAbortedError, TimedSet
 from models.interfaces import (
+    DeviceLostError,
     DeviceMemoryError,
     GeneratedSet,
     ModelInfo,
@@ -59,6 +60,7 @@ class ModelReplica:
             )
         self._encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
         self._metrics = ReplicaMetrics()
+        self._usual_s = 0.0
         if self._model.info.gpu_memory_peak_gib is not None:
             self._metrics.gpu_memory_peak_gib.set(self._model.info.gpu_memory_peak_gib)
         if self._model.info.gpu_memory_limit_gib is not None:
@@ -77,9 +79,7 @@ class ModelReplica:
         """
         stalled_s = self._worker.heartbeat.stalled_s()
         if stalled_s is not None:
-            _LOGGER.critical("a step has taken %.1f s: this replica ends itself", stalled_s)
-            logging.shutdown()
-            os._exit(1)  # a thread that hangs would keep an orderly exit waiting
+            _end_process(f"a step has taken {stalled_s:.1f} s")
 
     async def generate(self, job: SetJob, on_step: StepCallback = ignore_steps) -> SetResult:
         """Make one set; cancelling the call ends the model's work within one step.
@@ -87,6 +87,7 @@ class ModelReplica:
         `on_step` is called in the model's thread.
         """
         timed = await self._run_model(job, on_step)
+        self._usual_s = timed.model_s
         started = time.monotonic()
         encoded = await self._encode(job, timed)
         shown = [one for one in encoded if one is not None]
@@ -130,6 +131,7 @@ class ModelReplica:
         An exception of torch's would make the ingress import torch to unpickle it, and a message
         may hold the prompt: only its type and the places it passed reach the log.
         """
+        started = time.monotonic()
         try:
             return await self._worker.run(
                 lambda on_step: self._generate(job, on_step), job.budget_s, watch
@@ -147,9 +149,13 @@ class ModelReplica:
             message = f"the {self.role} model ran out of GPU memory: ask for fewer images, or again"
             raise OutOfMemoryError(message, retry_after_s=_RETRY_AFTER_S) from None
         except Exception as error:
+            if _is_device_lost(error):
+                _end_process(f"the device of the model is lost ({type(error).__qualname__})")
             self._metrics.failures.inc(tags={"reason": "error"})
             frames = "".join(traceback.format_tb(error.__traceback__))
             _LOGGER.error("the model raised %s at\n%s", type(error).__qualname__, frames)
+            # A replica that fails at once would look idle, and draw the calls of those that work.
+            await asyncio.sleep(max(0.0, self._usual_s - (time.monotonic() - started)))
             message = f"the {self.role} model failed; its log tells the operator where"
             raise ModelFailedError(message) from None
 
@@ -214,6 +220,22 @@ class ModelReplica:
         self._metrics.model_ms.observe(model_ms)
         self._metrics.wait_ms.observe(timed.wait_s * 1000)
         self._metrics.encode_ms.observe(encode_ms)
+
+
+def _is_device_lost(error: Exception) -> bool:
+    """Say whether only a new process can go on; torch's own error is known by its name alone."""
+    names = {one.__name__ for one in type(error).__mro__}
+    return isinstance(error, DeviceLostError) or "AcceleratorError" in names
+
+
+def _end_process(reason: str) -> None:
+    """End this process at once, so that Serve replaces it and callers' sets are made elsewhere.
+
+    Not in an orderly way: a thread that hangs would keep that waiting.
+    """
+    _LOGGER.critical("%s: this replica ends itself", reason)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _gpu_share() -> float | None:

@@ -5,7 +5,6 @@ each process bounds its own allocator (`torch.cuda.set_per_process_memory_fracti
 largest set that it accepts once, and refuses to start with a sentence if that does not fit.
 """
 
-import contextlib
 import logging
 import math
 import time
@@ -19,6 +18,7 @@ import torch
 
 from models.devices import with_index
 from models.interfaces import (
+    DeviceLostError,
     DeviceMemoryError,
     GeneratedSet,
     ModelInfo,
@@ -146,7 +146,12 @@ def fitted(model: ModelT, memory: MemoryShare | None) -> "ModelT | SharedGPUMode
 
 
 class SharedGPUModel:
-    """A model on a GPU that lives on when a set did not fit into memory."""
+    """A model on a GPU that lives on when a set did not fit into memory.
+
+    Other errors of the device are told from errors of the model: after an illegal access, an
+    uncorrectable memory error or a card that fell off its bus, the CUDA context of a process stays
+    dead, and every further call fails within milliseconds.
+    """
 
     def __init__(self, model: _Model, info: ModelInfo) -> None:
         """Take a model and what it is known to take."""
@@ -169,12 +174,44 @@ class SharedGPUModel:
 
         Raises:
             DeviceMemoryError: it did not fit; the memory is given back.
+            DeviceLostError: the CUDA context is dead; only a new process can go on.
         """
-        with contextlib.suppress(torch.OutOfMemoryError):
+        try:
             return self._model.generate(image, seeds, parameters, on_step)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                if is_device_lost(error):
+                    reason = str(error).partition("\n")[0]
+                    raise DeviceLostError(f"the GPU failed: {reason}") from error
+                raise
         # Here the frames of the failed set are gone, and with them the tensors that they held.
         torch.cuda.empty_cache()
         raise DeviceMemoryError(f"{len(seeds)} images do not fit into the GPU's memory")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Say whether memory was short: in torch's allocator, or where CUDA and cuBLAS take theirs."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    short = isinstance(error, torch.AcceleratorError) and "out of memory" in text
+    return short or "CUBLAS_STATUS_ALLOC_FAILED" in text or "CUDNN_STATUS_ALLOC_FAILED" in text
+
+
+def is_device_lost(error: RuntimeError) -> bool:
+    """Say whether a GPU's context is dead after an error that is not one of memory.
+
+    Libraries such as cuBLAS raise errors of their own for it; CUDA then says so when it is asked.
+    """
+    if isinstance(error, torch.AcceleratorError):
+        return True
+    if not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _warm_up(model: _Model, memory: MemoryShare) -> int:
@@ -207,9 +244,12 @@ def _peak_bytes(model: _Model, images: int, device: torch.device | None) -> int 
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats(device)
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-    with contextlib.suppress(torch.OutOfMemoryError):
+    try:
         model.generate(grey, range(images), largest_parameters(model.info))
         return torch.cuda.max_memory_reserved(device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
     torch.cuda.empty_cache()
     return None
 

@@ -27,6 +27,10 @@ class DeviceMemoryError(RuntimeError):
     """A model ran out of its device's memory; it has let go of what it held and lives on."""
 
 
+class DeviceLostError(RuntimeError):
+    """A model's device is of no use to this process any more: every further call would fail."""
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model says of itself; everything here may be shown to callers.

@@ -1,6 +1,7 @@
 """Model factories that hang or fail, as users' models do; configs of tests name them."""
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -41,6 +42,28 @@ class _Stalling(SimulatedModel):
 def load_stalling_diffusion(seen: str) -> SimulatedModel:
     """Build a simulated diffusion model that hangs once."""
     return _Stalling(Path(seen), TimeLaw(fixed_s=0, step_s=0.02, image_step_s=0))
+
+
+class _OnADyingCard(SimulatedModel):
+    """Fails at once for ever, as torch does on a dead card, in the process that a file names."""
+
+    def __init__(self, dead: Path, law: TimeLaw) -> None:
+        super().__init__(load_simulated_diffusion().info, law)
+        self._dead = dead
+
+    def generate(
+        self, image: Any, seeds: Any, parameters: Any, on_step: StepCallback = ignore_steps
+    ) -> Any:
+        if self._dead.exists() and self._dead.read_text() == str(os.getpid()):
+            import torch  # heavy, so that only the replica that fails takes it
+
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        return super().generate(image, seeds, parameters, on_step)
+
+
+def load_diffusion_on_a_dying_card(dead: str, **law: float) -> SimulatedModel:
+    """Build a simulated diffusion model whose card dies once the file names its process."""
+    return _OnADyingCard(Path(dead), TimeLaw(**law))
 
 
 class _Choosy(SimulatedModel):

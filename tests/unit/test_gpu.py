@@ -12,9 +12,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from models.devices import prepare_device
 from models.gpu import GIB, MemoryShare, SharedGPUModel, claim, fitted, needed_bytes
-from models.interfaces import DeviceMemoryError
+from models.interfaces import DeviceLostError, DeviceMemoryError
 from models.parameters import VariationParameters
-from models.simulated import SimulatedModel, load_simulated_vae
+from models.simulated import SimulatedModel, TimeLaw, load_simulated_vae
 
 FACE = np.zeros((64, 64, 3), dtype=np.uint8)
 
@@ -59,6 +59,52 @@ def test_out_of_memory_is_an_error_of_ours_and_the_model_lives_on() -> None:
     with pytest.raises(DeviceMemoryError, match="2 images"):
         model.generate(FACE, [1, 2], VariationParameters())
     assert model.generate(FACE, [1], VariationParameters()).pixels.shape[0] == 1
+
+
+class _Failing(SimulatedModel):
+    def __init__(self, error: RuntimeError) -> None:
+        super().__init__(load_simulated_vae().info, TimeLaw())
+        self._error = error
+
+    def generate(self, image: Any, seeds: Any, parameters: Any, on_step: Any = None) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.AcceleratorError("CUDA error: out of memory\nmore"), DeviceMemoryError),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), DeviceMemoryError),
+        (torch.AcceleratorError("CUDA error: an illegal memory access\nmore"), DeviceLostError),
+        (torch.AcceleratorError("CUDA error: uncorrectable ECC error"), DeviceLostError),
+        (RuntimeError("images [0] are not finite"), RuntimeError),
+    ],
+)
+def test_errors_of_a_device_are_told_apart(
+    error: RuntimeError, expected: type[RuntimeError]
+) -> None:
+    model = SharedGPUModel(_Failing(error), load_simulated_vae().info)
+    with pytest.raises(RuntimeError) as caught:
+        model.generate(FACE, [1, 2], VariationParameters())
+    assert type(caught.value) is expected
+    assert "more" not in str(caught.value)
+
+
+def test_a_librarys_error_on_a_dead_context_is_that_of_the_device(
+    cards: "TwoCards", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = RuntimeError("cuBLAS error: CUBLAS_STATUS_EXECUTION_FAILED")
+    model = SharedGPUModel(_Failing(error), load_simulated_vae().info)
+    with pytest.raises(RuntimeError, match="EXECUTION_FAILED") as caught:
+        model.generate(FACE, [1], VariationParameters())
+    assert type(caught.value) is RuntimeError  # CUDA says that all is well: the next set may work
+
+    def dead() -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch._C, "_cuda_synchronize", dead)
+    with pytest.raises(DeviceLostError, match="EXECUTION_FAILED"):
+        model.generate(FACE, [1], VariationParameters())
 
 
 @dataclass
