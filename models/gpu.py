@@ -8,7 +8,7 @@ largest set that it accepts once, and refuses to start with a sentence if that d
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -97,6 +97,16 @@ class MemoryShare:
         """Return the share that holds so much in torch's allocator, rounded up to hundredths."""
         return math.ceil(100 * (allocated_bytes + self.outside_bytes) / self.total_bytes) / 100
 
+    @property
+    def allowance(self) -> str:
+        """What may be allocated, in words."""
+        return f"its share of {self.share:g} allows {self.limit_bytes / GIB:.2f} GiB"
+
+    def advice(self, allocated_bytes: int) -> str:
+        """Return what to set so that so much fits, in words."""
+        share = self.share_for(allocated_bytes)
+        return f"set num_gpus to at least {share:g}" if share <= 1 else "take a larger card"
+
 
 def claim(device: torch.device, share: float | None) -> MemoryShare | None:
     """Bound this process's memory to its share of a card; None on other devices.
@@ -124,6 +134,44 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
         memory.limit_bytes / GIB,
     )
     return memory
+
+
+def place(
+    networks: Iterable[torch.nn.Module],
+    device: torch.device,
+    memory: MemoryShare | None,
+    model_id: str,
+) -> None:
+    """Move a model's networks from the CPU to its device.
+
+    Args:
+        networks: loaded on the CPU.
+        device: where they will live.
+        memory: the process's share of a card, as `claim` returns it.
+        model_id: for the sentence.
+
+    Raises:
+        DeviceMemoryError: they do not fit; the sentence says what they need and what to set.
+    """
+    moved = list(networks)
+    needed = sum(_weight_bytes(one) for one in moved)
+    try:
+        for network in moved:
+            network.to(device)
+        return
+    except RuntimeError as error:
+        if memory is None or not is_out_of_memory(error):
+            raise
+    torch.cuda.empty_cache()
+    raise DeviceMemoryError(
+        f"the weights of {model_id} alone need {needed / GIB:.2f} GiB, {memory.allowance}: "
+        f"{memory.advice(needed)}, or a lower precision; docs/gpu.md has what a set needs beside"
+    )
+
+
+def _weight_bytes(network: torch.nn.Module) -> int:
+    tensors = [*network.parameters(), *network.buffers()]
+    return sum(one.numel() * one.element_size() for one in tensors)
 
 
 def fitted(model: ModelT, memory: MemoryShare | None) -> "ModelT | SharedGPUModel":
@@ -219,18 +267,15 @@ def _warm_up(model: _Model, memory: MemoryShare) -> int:
     if peak_bytes is not None:
         return peak_bytes
     small, larger = (_peak_bytes(model, images, memory.device) for images in (1, 2))
-    limit = f"its share of {memory.share:g} allows {memory.limit_bytes / GIB:.1f} GiB"
     if small is None or larger is None:
         raise DeviceMemoryError(
-            f"{model.info.id} does not fit into the GPU's memory even for one image: {limit}; "
-            "raise num_gpus, or set a lower precision"
+            f"{model.info.id} does not fit into the GPU's memory even for one image: "
+            f"{memory.allowance}; raise num_gpus, or set a lower precision"
         )
     needed = needed_bytes(small, larger, MAX_IMAGES)
-    share = memory.share_for(needed)
-    advice = f"set num_gpus to at least {share:g}" if share <= 1 else "take a larger card"
     raise DeviceMemoryError(
-        f"{model.info.id} needs about {needed / GIB:.1f} GiB for {MAX_IMAGES} images, {limit}: "
-        f"{advice}, or a lower precision"
+        f"{model.info.id} needs about {needed / GIB:.1f} GiB for {MAX_IMAGES} images, "
+        f"{memory.allowance}: {memory.advice(needed)}, or a lower precision"
     )
 
 

@@ -19,7 +19,7 @@ from models.celeba_vae.network import CelebAVAE
 from models.celeba_vae.pickled import read_state_dict
 from models.celeba_vae.sampler import CelebAVAESampler
 from models.devices import prepare_device
-from models.gpu import SharedGPUModel, claim, fitted
+from models.gpu import SharedGPUModel, claim, fitted, place
 from models.interfaces import ModelInfo
 from models.parameters import VariationParameters
 from models.weights_manifest import SOURCE_FILE, checked_directory, sha256_of
@@ -131,7 +131,8 @@ def load_vae(
     path = _path_of(weights, weights_dir)
     target = prepare_device(device, torch_threads)
     memory = claim(target, gpu_share)
-    network = read_network(path).to(target)
+    network = read_network(path)
+    place([network], target, memory, model_id)
     info = ModelInfo(
         id=model_id,
         role="vae",

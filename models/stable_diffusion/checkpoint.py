@@ -11,7 +11,7 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline
 
 from models.devices import prepare_device
-from models.gpu import SharedGPUModel, claim, fitted
+from models.gpu import SharedGPUModel, claim, fitted, place
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
 from models.stable_diffusion.compilation import keep_compiled, warm_up
@@ -40,7 +40,7 @@ _WITHOUT_SAFETY_CHECKER: Mapping[str, Any] = {
 
 
 def load_pipeline(config: StableDiffusionConfig) -> StableDiffusionImg2ImgPipeline:
-    """Load diffusers' own pipeline with an explicit precision, on the configured device.
+    """Load diffusers' own pipeline with an explicit precision, on the CPU.
 
     Raises:
         FileNotFoundError: the directory lacks a part of the checkpoint.
@@ -65,7 +65,7 @@ def load_pipeline(config: StableDiffusionConfig) -> StableDiffusionImg2ImgPipeli
     if config.scheduler is not None:
         scheduler_class = getattr(diffusers, config.scheduler)
         pipeline.scheduler = scheduler_class.from_config(pipeline.scheduler.config)
-    return pipeline.to(config.device)
+    return pipeline
 
 
 def _directory_of(config: StableDiffusionConfig) -> Path:
@@ -165,7 +165,11 @@ def load_stable_diffusion(
     )
     if tuning.compile:
         keep_compiled(compile_cache)
-    components = tuned(components_of(load_pipeline(config)), tuning)
+    pipeline = load_pipeline(config)
+    parts = pipeline.components.values()
+    networks = [part for part in parts if isinstance(part, torch.nn.Module)]
+    place(networks, target, memory, model_id)
+    components = tuned(components_of(pipeline), tuning)
     chosen = {"prompt": PUBLISHED_PROMPT, **(defaults or {})}
     info = ModelInfo(
         id=model_id,

@@ -1,8 +1,8 @@
 """UNet and decoder compiled for a few sizes of batches, before a replica is ready."""
 
-import contextlib
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -87,7 +87,7 @@ def keep_compiled(directory: str | None) -> Path:
             is run as code, so only this user may write there.
 
     Raises:
-        ValueError: it cannot be made.
+        ValueError: it cannot be made, or somebody else can write there.
     """
     path = Path(directory or DEFAULT_CACHE).expanduser().resolve()
     try:
@@ -97,9 +97,27 @@ def keep_compiled(directory: str | None) -> Path:
             f"compile_cache is {str(path)!r}, which cannot be made ({error.strerror}): name a "
             "directory that this process may write to"
         ) from error
+    if _others_can_write(path):
+        raise ValueError(
+            f"compile_cache is {str(path)!r}, where others than this user can write, and what lies "
+            "in it is run as code: name a directory of your own, or `chmod go-w` it"
+        )
     # torch takes this setting from nowhere else, and hands it to the processes that compile.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(path)  # noqa: TID251
     return path
+
+
+def _others_can_write(directory: Path) -> bool:
+    """Say whether another user can write into a directory, or put another one in its place."""
+    own = directory.stat()
+    if own.st_uid != os.getuid() or own.st_mode & 0o022:
+        return True
+    for parent in directory.parents:
+        status = parent.stat()
+        is_open = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+        if is_open or status.st_uid not in (0, os.getuid()):
+            return True
+    return False
 
 
 def warm_up(model: ImageToImageModel, images: Sequence[int]) -> None:
@@ -108,7 +126,7 @@ def warm_up(model: ImageToImageModel, images: Sequence[int]) -> None:
     A set that does not fit into a GPU's memory is left to `models.gpu.fitted`, which comes next
     and says what would.
     """
-    from models.gpu import largest_parameters  # which needs NVML; compiling does not
+    from models.gpu import is_out_of_memory, largest_parameters  # they need NVML; compiling not
 
     parameters = largest_parameters(model.info)
     if not isinstance(parameters, ImageToImageParameters):
@@ -116,6 +134,9 @@ def warm_up(model: ImageToImageModel, images: Sequence[int]) -> None:
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     for count in images:
         started = time.monotonic()
-        with contextlib.suppress(torch.OutOfMemoryError):
+        try:
             model.generate(grey, range(count), parameters)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
         _LOGGER.info("compiled for %d images in %.1f s", count, time.monotonic() - started)

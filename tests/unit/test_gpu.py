@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from models import gpu
+from models.demo.factory import load_demo_diffusion, load_demo_vae
 from models.devices import prepare_device
-from models.gpu import GIB, MemoryShare, SharedGPUModel, claim, fitted, needed_bytes
+from models.gpu import GIB, MemoryShare, SharedGPUModel, claim, fitted, needed_bytes, place
 from models.interfaces import DeviceLostError, DeviceMemoryError
 from models.parameters import VariationParameters
 from models.simulated import SimulatedModel, TimeLaw, load_simulated_vae
@@ -138,7 +140,7 @@ class TwoCards:
 
 
 @pytest.fixture
-def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoCards]:
+def driver(monkeypatch: pytest.MonkeyPatch) -> TwoCards:
     two = TwoCards()
     for name, replacement in two.replacements().items():
         monkeypatch.setattr(torch._C, name, replacement, raising=False)
@@ -149,8 +151,13 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoCards]:
     monkeypatch.setattr(torch.cuda, "_initialized", True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    return two
+
+
+@pytest.fixture
+def cards(driver: TwoCards) -> Iterator[TwoCards]:
     with FakeTensorMode():  # tensors of a device that is not here, without memory
-        yield two
+        yield driver
 
 
 @pytest.mark.parametrize(("named", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
@@ -180,3 +187,36 @@ def test_the_peak_is_that_of_the_card_that_was_named(
 def test_a_card_that_is_not_there_gets_a_sentence(cards: TwoCards) -> None:
     with pytest.raises(RuntimeError, match=r"'cuda:2' but torch sees 2 GPU.* set device to 'cuda'"):
         prepare_device("cuda:2")
+
+
+@pytest.fixture
+def full(driver: TwoCards, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no network fit on a card."""
+
+    def to(network: torch.nn.Module, device: torch.device) -> None:
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr(gpu, "_context_bytes", lambda *_: GIB // 2)
+
+
+def test_weights_that_do_not_fit_get_a_sentence(full: None) -> None:
+    memory = claim(torch.device("cuda"), 0.02)
+    networks = [torch.nn.Linear(8192, 8192, bias=False)] * 8
+    with pytest.raises(DeviceMemoryError) as caught:
+        place(networks, torch.device("cuda", 0), memory, "large")
+    assert str(caught.value) == (
+        "the weights of large alone need 2.00 GiB, its share of 0.02 allows 0.85 GiB: set num_gpus "
+        "to at least 0.04, or a lower precision; docs/gpu.md has what a set needs beside"
+    )
+    assert caught.value.__cause__ is None  # no traceback of torch's
+    assert caught.value.__context__ is None
+    place(networks, torch.device("cpu"), None, "large")
+
+
+@pytest.mark.parametrize("model", ["demo-vae", "demo-diffusion"])
+def test_both_models_say_so_where_their_weights_do_not_fit(full: None, model: str) -> None:
+    load = {"demo-vae": load_demo_vae, "demo-diffusion": load_demo_diffusion}[model]
+    with pytest.raises(DeviceMemoryError, match=rf"the weights of {model} alone need 0\.\d+ GiB"):
+        load(device="cuda", gpu_share=0.1)

@@ -74,6 +74,18 @@ def test_the_cache_is_a_directory_of_this_user_alone(
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(kept)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert keep_compiled(None) == tmp_path / ".cache" / "twinset" / "compile"
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("which", "mode"), [("cache", 0o777), ("cache", 0o770), (".", 0o777)])
+def test_compiled_code_is_not_taken_from_where_others_can_write(
+    tmp_path: Path, which: str, mode: int
+) -> None:
+    cache = tmp_path / "shared" / "cache"
+    cache.mkdir(parents=True)
+    (tmp_path / "shared" / which).chmod(mode)
+    with pytest.raises(ValueError, match=r"others than this user can write"):
+        keep_compiled(str(cache))
 
 
 def test_a_cache_that_cannot_be_made_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
