@@ -24,9 +24,10 @@ from benchmarks.gpu_speed.networks import full_size_networks, published_schedule
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
 from models.celeba_vae.sampler import CelebAVAESampler
+from models.cuda_context import GIB
 from models.demo.factory import WEIGHTS
 from models.devices import prepare_device
-from models.gpu import GIB, SharedGPUModel, claim, fitted, largest_parameters
+from models.gpu import SharedGPUModel, claim, fitted, largest_parameters
 from models.interfaces import DeviceMemoryError, ModelInfo
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.image_to_image import ImageToImageSampler

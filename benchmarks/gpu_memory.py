@@ -26,7 +26,8 @@ from torch.utils._pytree import tree_leaves
 from benchmarks.gpu_speed.networks import full_size_networks
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
-from models.gpu import DEFAULT_CONTEXT_BYTES, GIB, KERNEL_BYTES
+from models.cuda_context import DEFAULT_BYTES, GIB
+from models.gpu import KERNEL_BYTES
 from models.seeds import MAX_IMAGES
 
 MARGIN = 1.15
@@ -108,7 +109,7 @@ def _computed(model: str, precision: str, run: Callable[[], int]) -> Peak:
             weights = run()
     finally:
         torch.set_default_dtype(torch.float32)
-    outside = DEFAULT_CONTEXT_BYTES + KERNEL_BYTES
+    outside = DEFAULT_BYTES + KERNEL_BYTES
     peak = weights + MARGIN * (bytes_.most - weights) + outside
     return Peak(model, precision, weights / GIB, peak / GIB, "computed")
 

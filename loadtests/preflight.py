@@ -1,4 +1,4 @@
-"""One question before a run: is there somebody to test?"""
+"""Asks before a run whether there is somebody to test."""
 
 from __future__ import annotations
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import pynvml
 import torch
 
+from models.cuda_context import GIB, context_bytes
 from models.devices import with_index
+from models.gpu_errors import is_device_lost, is_out_of_memory
 from models.interfaces import (
     DeviceLostError,
     DeviceMemoryError,
@@ -29,12 +30,8 @@ from models.interfaces import (
 from models.parameters import ImageToImageParameters, Parameters, VariationParameters
 from models.seeds import MAX_IMAGES
 
-GIB = 2**30
-DEFAULT_CONTEXT_BYTES = int(0.6 * GIB)
-"""Of a CUDA context that cannot be measured (no NVML, a MIG slice, others starting meanwhile)."""
 KERNEL_BYTES = int(0.25 * GIB)
 """Kernels and workspaces that cuBLAS and cuDNN load later, outside of torch's allocator."""
-_PLAUSIBLE_CONTEXT_BYTES = (int(0.1 * GIB), int(1.5 * GIB))
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -122,15 +119,15 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
         return None
     device = with_index(device)  # torch bounds no memory of a device without one
     properties = torch.cuda.get_device_properties(device)
-    context_bytes = _context_bytes(device, str(getattr(properties, "uuid", "")))
-    outside_bytes = context_bytes + KERNEL_BYTES
+    context = context_bytes(device, str(getattr(properties, "uuid", "")))
+    outside_bytes = context + KERNEL_BYTES
     memory = MemoryShare(share or 1.0, properties.total_memory, outside_bytes, device)
     torch.cuda.set_per_process_memory_fraction(memory.limit_bytes / memory.total_bytes, device)
     _LOGGER.info(
         "GPU memory: share %.2f of %.1f GiB, context %.2f GiB, limit %.2f GiB",
         memory.share,
         memory.total_bytes / GIB,
-        context_bytes / GIB,
+        context / GIB,
         memory.limit_bytes / GIB,
     )
     return memory
@@ -237,31 +234,6 @@ class SharedGPUModel:
         raise DeviceMemoryError(f"{len(seeds)} images do not fit into the GPU's memory")
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether memory was short: in torch's allocator, or where CUDA and cuBLAS take theirs."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    short = isinstance(error, torch.AcceleratorError) and "out of memory" in text
-    return short or "CUBLAS_STATUS_ALLOC_FAILED" in text or "CUDNN_STATUS_ALLOC_FAILED" in text
-
-
-def is_device_lost(error: RuntimeError) -> bool:
-    """Say whether a GPU's context is dead after an error that is not one of memory.
-
-    Libraries such as cuBLAS raise errors of their own for it; CUDA then says so when it is asked.
-    """
-    if isinstance(error, torch.AcceleratorError):
-        return True
-    if not torch.cuda.is_initialized():
-        return False
-    try:
-        torch.cuda.synchronize()
-    except RuntimeError:
-        return True
-    return False
-
-
 def _warm_up(model: _Model, memory: MemoryShare) -> int:
     peak_bytes = _peak_bytes(model, MAX_IMAGES, memory.device)
     if peak_bytes is not None:
@@ -312,27 +284,3 @@ def largest_parameters(info: ModelInfo) -> Parameters:
         guidance_scale=7.5,
         num_inference_steps=2,
     )
-
-
-def _context_bytes(device: torch.device, uuid: str) -> int:
-    """Create the CUDA context and return what it takes, by NVML's count of the whole card."""
-    before = _used_bytes(uuid)
-    torch.zeros(1, device=device)
-    torch.cuda.synchronize(device)
-    after = _used_bytes(uuid)
-    if before is None or after is None:
-        return DEFAULT_CONTEXT_BYTES
-    taken = after - before - torch.cuda.memory_reserved(device)
-    low, high = _PLAUSIBLE_CONTEXT_BYTES
-    # Somebody else may have come or gone meanwhile.
-    return taken if low <= taken <= high else DEFAULT_CONTEXT_BYTES
-
-
-def _used_bytes(uuid: str) -> int | None:
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-        used: int = pynvml.nvmlDeviceGetMemoryInfo(handle).used
-    except pynvml.NVMLError:
-        return None
-    return used

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.gpu_errors import is_out_of_memory
 from models.interfaces import ImageToImageModel
 from models.parameters import ImageToImageParameters
 
@@ -126,7 +127,7 @@ def warm_up(model: ImageToImageModel, images: Sequence[int]) -> None:
     A set that does not fit into a GPU's memory is left to `models.gpu.fitted`, which comes next
     and says what would.
     """
-    from models.gpu import is_out_of_memory, largest_parameters  # they need NVML; compiling not
+    from models.gpu import largest_parameters  # which needs NVML; compiling does not
 
     parameters = largest_parameters(model.info)
     if not isinstance(parameters, ImageToImageParameters):

@@ -9,6 +9,7 @@ import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,10 +22,12 @@ from models.parameters import ImageToImageParameters
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.pacing import StepPacer, end_marker
 from models.stable_diffusion.prompts import Embedding, PromptEncoder
+from models.stable_diffusion.step_inputs import StepInputs, StepNeeds, rehearsed
 from models.tensors import pixels_of_signed, signed_tensor
 
 # A picture this dark (of 255) may stay black; from any other one a black image is a defect.
 _DARK = 8
+_REMEMBERED_SCHEDULES = 100
 
 
 @dataclass
@@ -44,6 +47,7 @@ class ImageToImageSampler:
         self._info = info
         self._prompts = PromptEncoder(components)
         self._upcast_vae: Any = None
+        self._needs: dict[tuple[int, float], StepNeeds] = {}
 
     @property
     def info(self) -> ModelInfo:
@@ -81,12 +85,17 @@ class ImageToImageSampler:
         latents = scheduler.add_noise(clean, noise, timesteps[:1].repeat(len(seeds)))
         extra = _step_arguments(scheduler, generators)
         device = self._components.device
+        needs = self._needs_of(parameters)
+        inputs = StepInputs(needs, scheduler, generators, clean.shape[1:], device)
         pacer = StepPacer(len(timesteps), on_step, end_marker(device))
         for timestep, on_device in zip(timesteps, timesteps.to(device), strict=True):
             model_input = _model_input(scheduler, latents, timestep, parameters)
             predicted = self._predict(model_input, on_device, context, parameters)
             calls.unet += 1
-            latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[0]
+            with inputs:
+                latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[
+                    0
+                ]
             pacer.queued()
         pacer.finish()
         pixels, notes = self._finish(latents, may_be_black=int(image.max()) <= _DARK)
@@ -121,6 +130,22 @@ class ImageToImageSampler:
             scheduler.set_begin_index(begin)
         return scheduler, scheduler.timesteps[begin:]
 
+    def _needs_of(self, parameters: ImageToImageParameters) -> StepNeeds:
+        """Return what the steps of a schedule take, rehearsed when it comes for the first time."""
+        key = (parameters.num_inference_steps, parameters.strength)
+        if key not in self._needs:
+            scheduler, timesteps = self._schedule(parameters)
+            while len(self._needs) >= _REMEMBERED_SCHEDULES:
+                self._needs.pop(next(iter(self._needs)))
+            self._needs[key] = rehearsed(
+                scheduler,
+                timesteps,
+                self._components.dtype,
+                self._components.device,
+                partial(_step_arguments, scheduler),
+            )
+        return self._needs[key]
+
     def _encode(
         self, image: RGBPixels, generators: Sequence[torch.Generator], calls: _Calls
     ) -> Tensor:
@@ -132,14 +157,17 @@ class ImageToImageSampler:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         posterior = vae.encode(pixels).latent_dist
         calls.encoder += 1
-        samples = [posterior.sample(generator=generator) for generator in generators]
-        return vae.config.scaling_factor * torch.cat(samples).to(self._components.dtype)
+        eps = self._draw(posterior.mean.shape[1:], generators).to(vae.dtype)
+        samples = posterior.mean + posterior.std * eps
+        return vae.config.scaling_factor * samples.to(self._components.dtype)
 
     def _draw(self, shape: torch.Size, generators: Sequence[torch.Generator]) -> Tensor:
-        """Return (N, *shape) standard normal noise, row k from generator k."""
-        dtype, device = self._components.dtype, self._components.device
-        rows = [torch.randn(shape, generator=one, dtype=dtype) for one in generators]
-        return torch.stack(rows).to(device)
+        """Return (N, *shape) standard normal noise in the UNet's dtype, row k from generator k.
+
+        Drawn in float32 and rounded: in half precision torch before 2.14 draws another stream.
+        """
+        rows = [torch.randn(shape, generator=one, dtype=torch.float32) for one in generators]
+        return torch.stack(rows).to(self._components.device, self._components.dtype)
 
     def _predict(
         self,

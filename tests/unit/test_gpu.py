@@ -198,7 +198,7 @@ def full(driver: TwoCards, monkeypatch: pytest.MonkeyPatch) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
 
     monkeypatch.setattr(torch.nn.Module, "to", to)
-    monkeypatch.setattr(gpu, "_context_bytes", lambda *_: GIB // 2)
+    monkeypatch.setattr(gpu, "context_bytes", lambda *_: GIB // 2)
 
 
 def test_weights_that_do_not_fit_get_a_sentence(full: None) -> None:

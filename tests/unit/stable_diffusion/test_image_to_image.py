@@ -15,6 +15,7 @@ from models.stable_diffusion.checkpoint import components_of, load_pipeline, loa
 from models.stable_diffusion.config import StableDiffusionConfig
 from models.stable_diffusion.image_to_image import ImageToImageSampler
 from models.stable_diffusion.tuning import Tuning, default_tuning, tuned
+from tests.unit.stable_diffusion.test_syncs import SCHEDULERS as ALL_SCHEDULERS
 
 SCHEDULERS = [
     "PNDMScheduler",
@@ -92,6 +93,19 @@ def test_the_pixels_are_those_of_diffusers_own_pipeline(
     assert ours.encoder_calls == 1
     assert np.abs(ours.pixels.astype(int) - theirs).max() <= 1
     assert ours.pixels.std() > 5, "a flat picture would agree with anything"
+
+
+@pytest.mark.parametrize("scheduler", sorted({*ALL_SCHEDULERS} - {*SCHEDULERS}))
+def test_noise_and_coefficients_made_beforehand_are_those_of_diffusers_steps(
+    scheduler: str, tiny_directory: Path
+) -> None:
+    pipeline, face = _pipeline(tiny_directory, 32, scheduler), _face(32)
+    theirs = np.stack([np.asarray(one) for one in _diffusers_images(pipeline, face, PARAMETERS)])
+    sampler = _sampler(pipeline, 32)
+    for _ in range(2):  # the second time from what the first one remembered
+        ours = sampler.generate(face, SEEDS, PARAMETERS)
+        assert np.abs(ours.pixels.astype(int) - theirs).max() <= 1
+    assert np.ptp(ours.pixels) > 20
 
 
 def test_guidance_off_is_diffusers_guidance_off(tiny_directory: Path) -> None:

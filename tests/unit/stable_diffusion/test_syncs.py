@@ -20,7 +20,19 @@ SCHEDULERS = [
     "PNDMScheduler",
     "DDIMScheduler",
     "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
     "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "UniPCMultistepScheduler",
+    "LCMScheduler",
+    "DDPMScheduler",
+    "DEISMultistepScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "SASolverScheduler",
+    "TCDScheduler",
 ]
 PARAMETERS = ImageToImageParameters("a face", "a hat", 0.8, 3.0, 8)
 # In inference mode `to` arrives as it is, not as the copy that it is made of.
@@ -46,7 +58,7 @@ class _Copies(TorchDispatchMode):
 def _sampler(directory: Path, scheduler: str, device: str = "cpu") -> ImageToImageSampler:
     config = StableDiffusionConfig(str(directory), None, 32, "float32", device, scheduler)
     info = ModelInfo("tested", "stable_diffusion", "none", 32, {})
-    return ImageToImageSampler(components_of(load_pipeline(config)), info)
+    return ImageToImageSampler(components_of(load_pipeline(config).to(device)), info)
 
 
 class _LastStepError(Exception):
