@@ -13,7 +13,12 @@ FROM python:3.11-slim-bookworm
 # Into the system's Python: KubeRay may start `ray` from a login shell, which knows /usr/local/bin and
 # no environment of ours.
 COPY requirements.txt /tmp/requirements.txt
-RUN pip install --no-cache-dir --require-hashes -r /tmp/requirements.txt \
+# gcc: torch.compile's Triton builds its launchers with it. Python's headers are in the base image.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/* \
+    && pip install --no-cache-dir --require-hashes -r /tmp/requirements.txt \
     && rm /tmp/requirements.txt \
     && useradd --uid 1000 --create-home --shell /bin/bash twinset \
     && install -d -o twinset -g twinset /home/twinset/.cache/twinset/weights /opt/twinset/.run

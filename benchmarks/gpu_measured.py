@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import CLIPTokenizer
+from transformers import CLIPImageProcessor, CLIPTokenizer
 
 from benchmarks.gpu_memory import PRECISIONS, Peak
 from benchmarks.gpu_speed.networks import full_size_networks, published_scheduler
@@ -31,13 +31,17 @@ from models.gpu import SharedGPUModel, claim, fitted, largest_parameters
 from models.interfaces import DeviceMemoryError, ModelInfo
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.image_to_image import ImageToImageSampler
+from models.stable_diffusion.safety import SafetyChecker
 
 MODELS = ("celeba-vae", "stable-diffusion-v1-5")
 TOO_MANY_IMAGES = 400
 
 
-def build(model: str, precision: str, share: float) -> SharedGPUModel:
+def build(model: str, precision: str, share: float) -> tuple[SharedGPUModel, float]:
     """Load a full-size model with random weights into its share of the card, and warm it up.
+
+    Returns:
+        The model, and the GiB that its weights take.
 
     Raises:
         DeviceMemoryError: it does not fit.
@@ -46,23 +50,25 @@ def build(model: str, precision: str, share: float) -> SharedGPUModel:
     device = prepare_device("cuda")
     memory = claim(device, share)
     sampler = _vae(device) if model == "celeba-vae" else _stable_diffusion(device, precision)
+    weights_gib = torch.cuda.memory_allocated(device) / GIB
     shared = fitted(sampler, memory)
     if not isinstance(shared, SharedGPUModel):
         raise TypeError("a model on a GPU must know its memory")
-    return shared
+    return shared, weights_gib
 
 
 def run(
     model: str, precision: str, share: float, seconds: float, too_large: bool
 ) -> dict[str, Any]:
     """Make sets of ten for some seconds and say what happened."""
-    shared = build(model, precision, share)
+    shared, weights_gib = build(model, precision, share)
     face = np.full((512, 512, 3), 128, dtype=np.uint8)
     parameters = largest_parameters(shared.info)
     facts: dict[str, Any] = {
         "model": model,
         "precision": precision,
         "share": share,
+        "weights_gib": round(weights_gib, 2),
         "limit_gib": shared.info.gpu_memory_limit_gib,
         "peak_gib": shared.info.gpu_memory_peak_gib,
         "card": torch.cuda.get_device_name(),
@@ -100,7 +106,7 @@ def measured_peaks() -> list[Peak]:
             )
             facts = json.loads(done.stdout.splitlines()[-1])
             kind = f"measured on {facts['card']}"
-            peaks.append(Peak(model, precision, 0.0, facts["peak_gib"], kind))
+            peaks.append(Peak(model, precision, facts["weights_gib"], facts["peak_gib"], kind))
     return peaks
 
 
@@ -114,7 +120,7 @@ def _stable_diffusion(device: torch.device, precision: str) -> ImageToImageSampl
     torch.set_default_dtype(PRECISIONS[precision])
     try:
         with device:
-            unet, vae, text, _ = (one.eval() for one in full_size_networks())
+            unet, vae, text, checker = (one.eval() for one in full_size_networks())
     finally:
         torch.set_default_dtype(torch.float32)
     components = Components(
@@ -123,6 +129,7 @@ def _stable_diffusion(device: torch.device, precision: str) -> ImageToImageSampl
         tokenizer=CLIPTokenizer.from_pretrained(WEIGHTS / "stable_diffusion" / "tokenizer"),
         unet=unet,
         scheduler=published_scheduler(),
+        safety=SafetyChecker(checker, CLIPImageProcessor()),
     )
     defaults = {"prompt": "a face"}
     info = ModelInfo("stable-diffusion-v1-5", "stable_diffusion", "random", 512, defaults)

@@ -1,6 +1,10 @@
 """Where a model computes: the device and the CPU threads, set once per replica."""
 
+import pynvml
 import torch
+
+_NEEDED = {"13": "driver 580 or later and cards of compute capability 7.5 or later"}
+"""By the CUDA version that torch is built for."""
 
 
 def prepare_device(device: str, torch_threads: int | None = None) -> torch.device:
@@ -27,7 +31,7 @@ def _prepare_gpu(asked: torch.device) -> torch.device:
     if not torch.cuda.is_available():
         raise RuntimeError(
             f"device is {str(asked)!r} but torch sees no GPU here: give the replica one (num_gpus) "
-            "or set device to 'cpu'"
+            f"or set device to 'cpu'{_what_the_driver_sees()}"
         )
     target, visible = with_index(asked), torch.cuda.device_count()
     if target.index >= visible:
@@ -37,7 +41,24 @@ def _prepare_gpu(asked: torch.device) -> torch.device:
         )
     # Calls that name no device, in torch and in libraries, mean this one from here on.
     torch.cuda.set_device(target)
+    # Without this torch computes convolutions of float32 in TF32, which has 10 bits of mantissa:
+    # "float32" is to mean float32, on every card.
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
     return target
+
+
+def _what_the_driver_sees() -> str:
+    """Return a sentence on cards that NVML knows and torch does not; empty without one."""
+    try:
+        pynvml.nvmlInit()
+        count, driver = pynvml.nvmlDeviceGetCount(), pynvml.nvmlSystemGetDriverVersion()
+    except pynvml.NVMLError:
+        return ""
+    built_for = torch.version.cuda or ""
+    needed = _NEEDED.get(built_for.partition(".")[0], "a driver that knows it")
+    found = f". This machine has {count} GPU(s) and driver {driver}"
+    return f"{found}: torch {torch.__version__} is built for CUDA {built_for}, which needs {needed}"
 
 
 def with_index(device: torch.device) -> torch.device:

@@ -32,6 +32,9 @@ from models.seeds import MAX_IMAGES
 
 KERNEL_BYTES = int(0.25 * GIB)
 """Kernels and workspaces that cuBLAS and cuDNN load later, outside of torch's allocator."""
+_OTHER_SIZES = (1, MAX_IMAGES // 2)
+"""Sets that are asked for most beside the largest: one image, and half of a set that is cut in two;
+the first one of a size may wait for its kernels."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -182,6 +185,10 @@ def fitted(model: ModelT, memory: MemoryShare | None) -> "ModelT | SharedGPUMode
     started = time.monotonic()
     peak_bytes = _warm_up(model, memory)
     _LOGGER.info("warmed up in %.1f s, peak %.2f GiB", time.monotonic() - started, peak_bytes / GIB)
+    for images in _OTHER_SIZES:
+        started = time.monotonic()
+        _peak_bytes(model, images, memory.device)
+        _LOGGER.info("warmed up for %d images in %.1f s", images, time.monotonic() - started)
     info = replace(
         model.info,
         gpu_memory_limit_gib=round(memory.share_bytes / GIB, 2),
@@ -262,6 +269,8 @@ def _peak_bytes(model: _Model, images: int, device: torch.device | None) -> int 
     torch.cuda.reset_peak_memory_stats(device)
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     try:
+        if prepare := getattr(model, "prepare", None):
+            prepare()
         model.generate(grey, range(images), largest_parameters(model.info))
         return torch.cuda.max_memory_reserved(device)
     except RuntimeError as error:

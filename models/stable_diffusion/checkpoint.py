@@ -14,7 +14,7 @@ from models.devices import prepare_device
 from models.gpu import SharedGPUModel, claim, fitted, place
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
-from models.stable_diffusion.compilation import keep_compiled, warm_up
+from models.stable_diffusion.compilation import check_toolchain, keep_compiled, warm_up
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.config import (
     PUBLISHED_ID,
@@ -164,6 +164,7 @@ def load_stable_diffusion(
         compiled_images,
     )
     if tuning.compile:
+        check_toolchain(target)
         keep_compiled(compile_cache)
     pipeline = load_pipeline(config)
     parts = pipeline.components.values()

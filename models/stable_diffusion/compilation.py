@@ -2,7 +2,10 @@
 
 import logging
 import os
+import shutil
 import stat
+import sys
+import sysconfig
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -106,6 +109,29 @@ def keep_compiled(directory: str | None) -> Path:
     # torch takes this setting from nowhere else, and hands it to the processes that compile.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(path)  # noqa: TID251
     return path
+
+
+def check_toolchain(device: torch.device) -> None:
+    """Check that what torch compiles with is here: it would otherwise fail at the first set.
+
+    Raises:
+        ValueError: a compiler or Python's headers are missing; the sentence names the packages.
+    """
+    on_gpu = device.type == "cuda"
+    named = os.environ.get("CC" if on_gpu else "CXX")  # noqa: TID251, as Triton and inductor do
+    compilers = [named] if named else (["gcc", "clang"] if on_gpu else ["g++", "clang++"])
+    if not any(shutil.which(one) for one in compilers):
+        package = "gcc" if on_gpu else "g++"
+        raise ValueError(
+            f"compile needs a compiler and there is no {' or '.join(compilers)} here: install one "
+            f"(`apt install {package}`, `dnf install gcc-c++`), or leave compile out"
+        )
+    if on_gpu and not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise ValueError(
+            "compile needs Python's headers and there is no Python.h here: install them "
+            f"(`apt install python{version}-dev`, `dnf install python3-devel`), or leave it out"
+        )
 
 
 def _others_can_write(directory: Path) -> bool:

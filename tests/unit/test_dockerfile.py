@@ -31,6 +31,7 @@ def test_what_runs_is_locked_and_not_root() -> None:
     instructions = _instructions()
     (install,) = [rest for name, rest in instructions if name == "RUN"]
     assert "pip install --no-cache-dir --require-hashes -r" in install
+    assert "--no-install-recommends gcc libc6-dev" in install  # what `compile` needs
     users = [rest for name, rest in instructions if name == "USER"]
     assert users == ["1000:1000"]
     names = [name for name, _ in instructions]

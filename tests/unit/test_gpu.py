@@ -184,6 +184,42 @@ def test_the_peak_is_that_of_the_card_that_was_named(
     assert set(cards.peaks_reset) == {prepare_device(named).index}
 
 
+def test_what_only_some_sets_need_is_warmed_up_too(cards: TwoCards) -> None:
+    made: list[object] = []
+
+    class Noting(SimulatedModel):
+        def prepare(self) -> None:
+            made.append("prepared")
+
+        def generate(self, image: Any, seeds: Any, parameters: Any, on_step: Any = None) -> Any:
+            made.append(len(seeds))
+            return super().generate(image, seeds, parameters)
+
+    plain = load_simulated_vae()
+    fitted(Noting(plain.info, TimeLaw()), claim(prepare_device("cuda"), 0.45))
+    assert made[:2] == ["prepared", 10]
+    assert {1, 5} <= set(made)
+
+
+def test_float32_is_float32_on_a_gpu(cards: TwoCards) -> None:
+    for backend in (torch.backends.cudnn.conv, torch.backends.cuda.matmul):
+        backend.fp32_precision = "tf32"
+    prepare_device("cuda")
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_card_that_torch_cannot_use_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match=r"set device to 'cpu'$"):
+        prepare_device("cuda")
+    monkeypatch.setattr("pynvml.nvmlInit", lambda: None)
+    monkeypatch.setattr("pynvml.nvmlDeviceGetCount", lambda: 1)
+    monkeypatch.setattr("pynvml.nvmlSystemGetDriverVersion", lambda: "550.54.15")
+    with pytest.raises(RuntimeError, match=r"1 GPU\(s\) and driver 550.* driver 580 or later"):
+        prepare_device("cuda")
+
+
 def test_a_card_that_is_not_there_gets_a_sentence(cards: TwoCards) -> None:
     with pytest.raises(RuntimeError, match=r"'cuda:2' but torch sees 2 GPU.* set device to 'cuda'"):
         prepare_device("cuda:2")

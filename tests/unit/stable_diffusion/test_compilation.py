@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from models.stable_diffusion.checkpoint import load_stable_diffusion
-from models.stable_diffusion.compilation import SizedCall, keep_compiled
+from models.stable_diffusion.compilation import SizedCall, check_toolchain, keep_compiled
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -86,6 +86,30 @@ def test_compiled_code_is_not_taken_from_where_others_can_write(
     (tmp_path / "shared" / which).chmod(mode)
     with pytest.raises(ValueError, match=r"others than this user can write"):
         keep_compiled(str(cache))
+
+
+@pytest.mark.parametrize(
+    ("device", "package"), [("cuda", "apt install gcc"), ("cpu", r"apt install g\+\+")]
+)
+def test_without_a_compiler_compile_is_refused_with_the_package(
+    monkeypatch: pytest.MonkeyPatch, device: str, package: str
+) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ValueError, match=package):
+        check_toolchain(torch.device(device))
+
+
+def test_without_pythons_headers_compile_is_refused_with_the_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CC", sys.executable)  # whatever: it is there
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    with pytest.raises(ValueError, match=r"apt install python3\.\d+-dev"):
+        check_toolchain(torch.device("cuda"))
+    (tmp_path / "Python.h").touch()
+    check_toolchain(torch.device("cuda"))
 
 
 def test_a_cache_that_cannot_be_made_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:

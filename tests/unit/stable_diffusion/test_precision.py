@@ -51,6 +51,18 @@ def _is_half(dtype: torch.dtype) -> bool:
     return dtype == torch.float16
 
 
+def test_the_float32_decoder_is_there_from_the_start(tiny_directory: Path) -> None:
+    sampler = _sampler(_pipeline(tiny_directory, "float16"))
+    sampler.prepare()
+    made = sampler._upcast_vae
+    assert made.dtype == torch.float32
+    sampler.prepare()
+    assert sampler._upcast_vae is made
+    plain = _sampler(_pipeline(tiny_directory, "float32"))
+    plain.prepare()
+    assert plain._upcast_vae is None
+
+
 def test_a_decoder_that_overflows_in_float16_gives_the_float32_picture_and_a_note(
     tiny_directory: Path,
 ) -> None:
