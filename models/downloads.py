@@ -94,6 +94,7 @@ def fetch(
     identity: Identity,
     limit_bytes: int,
     timeout_s: float = TIMEOUT_S,
+    authorization: str | None = None,
 ) -> Path:
     """Make `target` the file that `identity` names; without the network when it is there already.
 
@@ -106,6 +107,8 @@ def fetch(
         identity: what it must be.
         limit_bytes: more than the file has; whoever sends more is not the right server.
         timeout_s: longest silence of the server.
+        authorization: what the header of that name says to the server of `url`; where it sends on
+            to another server, that one does not get it. Proxies are those of the environment.
 
     Returns:
         `target`.
@@ -119,7 +122,8 @@ def fetch(
             _check_present(target, identity)
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        _receive_all(url, target, partial, limit_bytes, timeout_s)
+        source = _Source(url, limit_bytes, timeout_s, authorization)
+        _receive_all(source, target, partial)
         _check_received(url, partial, identity)
         os.replace(partial, target)
     except OSError as error:
@@ -153,11 +157,20 @@ def _check_received(url: str, partial: Path, identity: Identity) -> None:
         )
 
 
-def _receive_all(url: str, target: Path, partial: Path, limit_bytes: int, timeout_s: float) -> None:
+@dataclass(frozen=True)
+class _Source:
+    url: str
+    limit_bytes: int
+    timeout_s: float
+    authorization: str | None
+
+
+def _receive_all(source: _Source, target: Path, partial: Path) -> None:
+    url = source.url
     by_hand = f"or fetch {url} elsewhere and put it at {target}, and run this again"
     for attempt in range(1, TRIES + 1):
         try:
-            return _receive(url, target.name, partial, limit_bytes, timeout_s)
+            return _receive(source, target.name, partial)
         except (_PassingError, httpx.TransportError) as error:
             if attempt == TRIES:
                 raise DownloadError(
@@ -177,20 +190,22 @@ def _receive_all(url: str, target: Path, partial: Path, limit_bytes: int, timeou
             ) from error
 
 
-def _receive(url: str, name: str, partial: Path, limit_bytes: int, timeout_s: float) -> None:
+def _receive(source: _Source, name: str, partial: Path) -> None:
     """Use one connection: go on where the partial file ends, or start anew if the server must."""
     offset = partial.stat().st_size if partial.exists() else 0
     # Ranges count the bytes that are sent: compressed ones would not be the file's.
     headers = {"Accept-Encoding": "identity"}
+    if source.authorization:
+        headers["Authorization"] = source.authorization
     if offset:
         headers["Range"] = f"bytes={offset}-"
     with httpx.stream(
-        "GET", url, headers=headers, timeout=timeout_s, follow_redirects=True
+        "GET", source.url, headers=headers, timeout=source.timeout_s, follow_redirects=True
     ) as response:
         _check_status(response, partial, offset)
         if response.status_code != httpx.codes.PARTIAL_CONTENT:
             offset = 0
-        _write(response, name, partial, offset, limit_bytes)
+        _write(response, name, partial, offset, source.limit_bytes)
 
 
 def _check_status(response: httpx.Response, partial: Path, offset: int) -> None:

@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
-from huggingface_hub import HfApi, hf_hub_url, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, get_token, hf_hub_url, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     HFValidationError,
     RepositoryNotFoundError,
@@ -129,9 +129,13 @@ def prepare_published(directory: Path, precision: Precision = "float16") -> Path
     directory.mkdir(parents=True, exist_ok=True)
     _remove_others(directory, names)
     _check_disk(directory, wanted)
+    # HF_ENDPOINT, HF_TOKEN and a login of the hub's own command are what its client takes them for.
+    token = get_token()
+    authorization = f"Bearer {token}" if token else None
     for file in wanted:  # one by one: a pool of threads would go on fetching after Ctrl-C
         url = hf_hub_url(PUBLISHED_ID, file.rfilename, revision=PUBLISHED_REVISION)
-        fetch(url, directory / file.rfilename, _identity_of(file), _size_of(file))
+        target, identity = directory / file.rfilename, _identity_of(file)
+        fetch(url, target, identity, _size_of(file), authorization=authorization)
     source = {"repository": PUBLISHED_ID, "revision": PUBLISHED_REVISION, "precision": precision}
     (directory / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n")
     return directory

@@ -23,6 +23,8 @@ class Hub(ThreadingHTTPServer):
         gets: what was asked for with GET, and from which byte on.
         slow: after so many bytes of a file over `LARGE_BYTES`, each further block takes a second.
         liar: a file whose content is not what the listing says.
+        token: without which nothing is shown; None for everybody.
+        asked_through: addresses that were asked for as of a proxy, whole.
     """
 
     daemon_threads = True
@@ -33,6 +35,8 @@ class Hub(ThreadingHTTPServer):
         self.gets: list[tuple[str, int]] = []
         self.slow: int | None = None
         self.liar: str | None = None
+        self.token: str | None = None
+        self.asked_through: list[str] = []
 
     @property
     def url(self) -> str:
@@ -58,6 +62,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, send: bool) -> None:
         path = unquote(urlparse(self.path).path)
+        if self.path.startswith("http"):
+            self.server.asked_through.append(self.path)
+        token = self.server.token
+        if token is not None and self.headers.get("Authorization") != f"Bearer {token}":
+            path = "/not-shown"
         resolve = f"/{PUBLISHED_ID}/resolve/{PUBLISHED_REVISION}/"
         if path == f"/api/models/{PUBLISHED_ID}/revision/{PUBLISHED_REVISION}":
             self._json(self._info())

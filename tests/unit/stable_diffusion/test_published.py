@@ -131,6 +131,30 @@ def test_without_weights_and_network_the_first_attempt_ends_with_what_to_do(
     assert float(seconds.split()[1]) < 20
 
 
+def test_a_private_mirror_behind_a_proxy_is_asked_with_the_token(hub: Hub, tmp_path: Path) -> None:
+    hub.token = "hf_secret"
+    code = (
+        "import sys; from pathlib import Path;"
+        "from models.stable_diffusion.published import prepare_published;"
+        "prepare_published(Path(sys.argv[1]))"
+    )
+    # The hub plays the proxy as well: it sees whether it is asked for another's address.
+    environment = {
+        "HF_ENDPOINT": "http://mirror.invalid",
+        "http_proxy": hub.url,
+        "no_proxy": "",
+        "HF_HOME": str(tmp_path / "home"),
+    }
+    refused = _python(code, tmp_path / "refused", **environment)
+    assert refused.returncode != 0
+    assert "or does not show it to you" in refused.stderr
+    done = _python(code, tmp_path / "weights", HF_TOKEN=hub.token, **environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "weights" / "unet").is_dir()
+    assert all(one.startswith("http://mirror.invalid/") for one in hub.asked_through)
+    assert len(hub.asked_through) > 5
+
+
 def test_a_replica_fetches_what_it_needs_once(hub: Hub, tmp_path: Path) -> None:
     code = (
         "import sys; from models.stable_diffusion.published import *; "
