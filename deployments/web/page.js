@@ -25,7 +25,7 @@ const tabs = new Tabs(["pairs", "sweep"]);
 const pairs = new PairsView(enlarger, new Meters());
 const sweeps = new SweepView(enlarger);
 let aborter = null;
-let pressed = { button: "", at_ms: 0 }; // of Make and Stop, which take each other's place
+let pressed = { button: "", at_ms: -Infinity }; // of Make and Stop, which take each other's place
 let complaint = ""; // what loading put into the alert: its success takes only that away
 
 /** Ask what is served, again and again while the models are still starting. */
