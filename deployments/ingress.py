@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from deployments.admission import Admission
 from deployments.authentication import ApiKeys
 from deployments.backlog import Backlog
 from deployments.calls import ModelCalls
+from deployments.cards import places_of
 from deployments.http import build_http
 from deployments.metrics import IngressMetrics
 from deployments.pairing import Pairing
@@ -59,7 +61,7 @@ class Ingress:
             role: Spreading(
                 calls[role],
                 backlogs[role],
-                running(deployments[role]),
+                partial(places_of, handles[role]),
                 running(context.deployment),
                 splits[role],
                 self._metrics,

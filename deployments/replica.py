@@ -13,6 +13,7 @@ import numpy as np
 import ray
 from ray import serve
 
+from deployments.cards import CARD, card_of
 from deployments.errors import DeadlineExceededError, ModelFailedError, OutOfMemoryError
 from deployments.heartbeat import Heartbeat
 from deployments.metrics import ReplicaMetrics
@@ -69,6 +70,10 @@ class ModelReplica:
     async def describe(self) -> ModelInfo:
         """Say what is served."""
         return self._model.info
+
+    async def record_replica_metadata(self) -> dict[str, str]:
+        """Tell Serve on which card this replica computes; Serve asks once."""
+        return {CARD: card_of(self._model)}
 
     async def check_health(self) -> None:
         """End this process when a step of the model has stalled, so that Serve replaces it.

@@ -1,7 +1,9 @@
 """Which replica a call goes to: the one with the least to do."""
 
+import math
 import random
 import time
+from collections import Counter
 
 from ray.serve.request_router import (
     FIFOMixin,
@@ -10,6 +12,8 @@ from ray.serve.request_router import (
     RequestRouter,
     RunningReplica,
 )
+
+from deployments.cards import CARD, OWN, UNKNOWN
 
 _CHOSEN_S = 0.25
 _ASKED_WHEN_FULL = 2
@@ -44,9 +48,16 @@ class LeastLoadedRouter(FIFOMixin, RequestRouter):
             pending_request.routing_context.should_backoff = True
         self._forget()
         load = {one.replica_id: self._load(one.replica_id) for one in candidate_replicas}
+        cards = Counter[str]()
+        for one in candidate_replicas:
+            cards[_card(one)] += math.ceil(load[one.replica_id])
         shuffled = random.sample(candidate_replicas, len(candidate_replicas))
-        # Among equals the one that was chosen longest ago: its call may be over by now.
-        ordered = sorted(shuffled, key=lambda one: (load[one.replica_id], self._when(one)))
+        # Among equals the one on the idler card, then the one that was chosen longest ago: its call
+        # may be over by now.
+        ordered = sorted(
+            shuffled,
+            key=lambda one: (load[one.replica_id], cards[_card(one)], self._when(one)),
+        )
         roomy = [one for one in ordered if load[one.replica_id] < one.max_ongoing_requests]
         full = [one for one in ordered if load[one.replica_id] >= one.max_ongoing_requests]
         if roomy:
@@ -64,3 +75,9 @@ class LeastLoadedRouter(FIFOMixin, RequestRouter):
     def _forget(self) -> None:
         since = time.monotonic() - _CHOSEN_S
         self._chosen = {one: seen for one, seen in self._chosen.items() if seen[0] > since}
+
+
+def _card(replica: RunningReplica) -> str:
+    """Return what replicas that take turns have in common; each has its own where none is known."""
+    card = str(replica.replica_metadata.get(CARD, OWN))
+    return str(replica.replica_id) if card in (OWN, UNKNOWN) else card

@@ -67,17 +67,17 @@ class Concurrency:
 class Spreading:
     """Sends sets to a model: whole, or in chunks of the same size to replicas that are idle.
 
-    Serve has no list of idle replicas. They are estimated: those that run, less the chunks that
-    are under way here, and divided among the sets that were under way here lately. What other
-    ingress replicas send is taken to be as much, except that a set which is alone here is taken
-    to be alone.
+    Serve has no list of idle replicas. They are estimated: those that run (of several on one card,
+    which take turns, one), less the chunks that are under way here, and divided among the sets that
+    were under way here lately. What other ingress replicas send is taken to be as much, except that
+    a set which is alone here is taken to be alone.
     """
 
     def __init__(
         self,
         calls: Calls,
         backlog: Backlog,
-        running: Callable[[], int],
+        places: Callable[[], int],
         ingresses: Callable[[], int],
         max_split: int,
         metrics: IngressMetrics,
@@ -87,14 +87,15 @@ class Spreading:
         Args:
             calls: to the model.
             backlog: learns how long sets and chunks take.
-            running: returns the number of its running replicas.
+            places: returns the number of its running replicas that compute at the same time, not in
+                turns on one card.
             ingresses: returns the number of running ingress replicas.
             max_split: chunks of one set, at most; 1 never splits.
             metrics: counts the sets that were split.
         """
         self._calls = calls
         self._backlog = backlog
-        self._running = running
+        self._places = places
         self._ingresses = ingresses
         self._max_split = max_split
         self._metrics = metrics
@@ -138,8 +139,9 @@ class Spreading:
     def share(self) -> int:
         """Return how many replicas a set may have that is asked for now."""
         others = self._ingresses()
-        idle = self._running() - self._chunks.now * others
-        fair = self._running() // max(1, (self._sets.most() - 1) * others + 1)
+        places = self._places()
+        idle = places - self._chunks.now * others
+        fair = places // max(1, (self._sets.most() - 1) * others + 1)
         return max(1, min(self._max_split, idle, fair))
 
     async def _all(

@@ -65,12 +65,14 @@ class MemoryShare:
         total_bytes: of the card.
         outside_bytes: what the process takes outside of torch's allocator: context and kernels.
         device: the card; the current one when None.
+        card: the uuid of the card, empty where torch does not say it.
     """
 
     share: float
     total_bytes: int
     outside_bytes: int
     device: torch.device | None = None
+    card: str = ""
 
     def __post_init__(self) -> None:
         """Refuse shares that leave nothing."""
@@ -122,9 +124,10 @@ def claim(device: torch.device, share: float | None) -> MemoryShare | None:
         return None
     device = with_index(device)  # torch bounds no memory of a device without one
     properties = torch.cuda.get_device_properties(device)
-    context = context_bytes(device, str(getattr(properties, "uuid", "")))
+    card = str(getattr(properties, "uuid", ""))
+    context = context_bytes(device, card)
     outside_bytes = context + KERNEL_BYTES
-    memory = MemoryShare(share or 1.0, properties.total_memory, outside_bytes, device)
+    memory = MemoryShare(share or 1.0, properties.total_memory, outside_bytes, device, card)
     torch.cuda.set_per_process_memory_fraction(memory.limit_bytes / memory.total_bytes, device)
     _LOGGER.info(
         "GPU memory: share %.2f of %.1f GiB, context %.2f GiB, limit %.2f GiB",
@@ -194,7 +197,7 @@ def fitted(model: ModelT, memory: MemoryShare | None) -> "ModelT | SharedGPUMode
         gpu_memory_limit_gib=round(memory.share_bytes / GIB, 2),
         gpu_memory_peak_gib=round((peak_bytes + memory.outside_bytes) / GIB, 2),
     )
-    return SharedGPUModel(model, info)
+    return SharedGPUModel(model, info, memory.card)
 
 
 class SharedGPUModel:
@@ -205,10 +208,11 @@ class SharedGPUModel:
     dead, and every further call fails within milliseconds.
     """
 
-    def __init__(self, model: _Model, info: ModelInfo) -> None:
-        """Take a model and what it is known to take."""
+    def __init__(self, model: _Model, info: ModelInfo, card: str = "") -> None:
+        """Take a model, what it is known to take, and the uuid of the card that it is on."""
         self._model = model
         self._info = info
+        self.card = card
 
     @property
     def info(self) -> ModelInfo:

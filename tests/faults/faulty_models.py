@@ -1,9 +1,11 @@
 """Model factories that hang or fail, as users' models do; configs of tests name them."""
 
+import contextlib
 import logging
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,30 @@ class _OnADyingCard(SimulatedModel):
 def load_diffusion_on_a_dying_card(dead: str, **law: float) -> SimulatedModel:
     """Build a simulated diffusion model whose card dies once the file names its process."""
     return _OnADyingCard(Path(dead), TimeLaw(**law))
+
+
+class _OnACard(SimulatedModel):
+    """Says of its device and its sets that they are on a certain card."""
+
+    def __init__(self, card: str, law: TimeLaw) -> None:
+        plain = load_simulated_diffusion().info
+        super().__init__(replace(plain, device="cuda:0"), law)
+        self.card = card
+
+    def generate(
+        self, image: Any, seeds: Any, parameters: Any, on_step: StepCallback = ignore_steps
+    ) -> Any:
+        made = super().generate(image, seeds, parameters, on_step)
+        return replace(made, notes=(f"made on {self.card}",))
+
+
+def load_diffusion_on_cards(folder: str, cards: str, **law: float) -> SimulatedModel:
+    """Build a simulated diffusion model on the next one of the cards; empty: it does not know."""
+    for number, card in enumerate(cards.split(",")):
+        with contextlib.suppress(FileExistsError):
+            (Path(folder) / str(number)).touch(exist_ok=False)
+            return _OnACard(card, TimeLaw(**law))
+    raise RuntimeError("there are no more cards")
 
 
 class _Choosy(SimulatedModel):

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +13,17 @@ import pytest
 
 from deployments.spreading import MEMORY_S
 from models.time_law import TimeLaw
+from tests.faults.conftest import light
 from tests.faults.faulty_models import FAILING_SEED
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, read_events, serving, wait_for
+from tests.serve.conftest import (
+    changed_config,
+    post_pairs,
+    read_events,
+    running_replicas,
+    serving,
+    wait_for,
+)
 
 LAW = {"fixed_s": 0.1, "step_s": 0.01, "image_step_s": 0.01}
 STEPS = 30
@@ -71,6 +80,34 @@ def test_one_request_takes_at_most_six_tenths_of_the_time(
     assert all(len(set(_made(answer)["replicas"])) == 2 for answer in answers)
     taken_s = statistics.median(answer.elapsed.total_seconds() for answer in answers)
     assert taken_s <= 0.6 * WHOLE_S
+
+
+@pytest.mark.parametrize(
+    ("cards", "replicas"),
+    [
+        ("a,a,b", 2),
+        pytest.param("a,a", 1, marks=pytest.mark.slow),
+        pytest.param(",", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_set_is_cut_over_cards_not_over_replicas_that_take_turns_on_one(
+    face: bytes, tmp_path: Path, cards: str, replicas: int
+) -> None:
+    def change(application: dict[str, Any]) -> None:
+        light(application, len(cards.split(",")))
+        model = application["args"]["stable_diffusion"]
+        model["factory"] = "tests.faults.faulty_models:load_diffusion_on_cards"
+        model["options"] = {"folder": str(tmp_path), "cards": cards, **LAW}
+
+    with serving(changed_config(tmp_path, "simulated.yaml", change), num_gpus=1) as client:
+        running = len(cards.split(","))
+        wait_for(lambda: running_replicas(client)["stable_diffusion"] == running, 60)
+        _ask(client, face)  # the ingress gets to know them
+        for _ in range(5):
+            made = _made(_ask(client, face))
+            assert len(made["replicas"]) == replicas
+            if replicas == 2:
+                assert {"made on a", "made on b"} <= set(made["notes"])
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Settings and Serve configs: a typo is an error, here and not on the cluster."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,13 @@ def test_live_settings_change_by_name_and_nothing_else_does() -> None:
     for wrong in ({"max_attempts": 1}, {"max_admited_requests": 8}, {"request_timeout_s": 0}):
         with pytest.raises(ValidationError, match=next(iter(wrong))):
             settings.changed(wrong)
+
+
+def test_whatever_autoscaling_starts_fills_the_cards_of_production() -> None:
+    """All VAE replicas fit beside as many diffusion replicas as a card takes without them."""
+    (application,) = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"]
+    deployments = {one["name"]: one for one in application["deployments"]}
+    vae, diffusion = deployments["VAEDeployment"], deployments["StableDiffusionDeployment"]
+    shares = [Fraction(str(one["ray_actor_options"]["num_gpus"])) for one in (vae, diffusion)]
+    beside = vae["autoscaling_config"]["max_replicas"] * shares[0]
+    assert (1 // shares[1]) * shares[1] + beside <= 1
