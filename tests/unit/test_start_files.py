@@ -90,7 +90,19 @@ def test_every_start_of_ray_on_kubernetes_has_what_closes_it_to_others() -> None
 
 def test_there_are_starts_of_ray_to_look_at() -> None:
     starting = {str(path.relative_to(ROOT)) for path in _files() if _starts(path)}
-    assert {"README.md", "scripts/local_ray.py", "tests/faults/cluster.py"} <= starting
+    documents = {"README.md", "SECURITY.md"}
+    assert documents | {"scripts/local_ray.py", "tests/faults/cluster.py"} <= starting
+
+
+def test_both_documents_start_ray_alike() -> None:
+    texts = [(ROOT / name).read_text() for name in ("README.md", "SECURITY.md")]
+    blocks = [
+        one
+        for text in texts
+        for one in re.findall(r"^umask.*?--dashboard-port=\d+$", text, re.M | re.S)
+    ]
+    assert len(blocks) == 2
+    assert blocks[0] == blocks[1]
 
 
 @pytest.mark.parametrize(
