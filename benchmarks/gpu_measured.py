@@ -28,6 +28,7 @@ from models.cuda_context import GIB
 from models.demo.factory import WEIGHTS
 from models.devices import prepare_device
 from models.gpu import SharedGPUModel, claim, fitted, largest_parameters
+from models.gpu_errors import is_out_of_memory
 from models.interfaces import DeviceMemoryError, ModelInfo
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.image_to_image import ImageToImageSampler
@@ -49,7 +50,14 @@ def build(model: str, precision: str, share: float) -> tuple[SharedGPUModel, flo
     """
     device = prepare_device("cuda")
     memory = claim(device, share)
-    sampler = _vae(device) if model == "celeba-vae" else _stable_diffusion(device, precision)
+    try:
+        sampler = _vae(device) if model == "celeba-vae" else _stable_diffusion(device, precision)
+    except RuntimeError as error:
+        if memory is None or not is_out_of_memory(error):
+            raise
+        raise DeviceMemoryError(
+            f"the weights of {model} do not fit, {memory.allowance}: set num_gpus higher"
+        ) from None
     weights_gib = torch.cuda.memory_allocated(device) / GIB
     shared = fitted(sampler, memory)
     if not isinstance(shared, SharedGPUModel):
