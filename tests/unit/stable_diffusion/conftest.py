@@ -29,12 +29,26 @@ def face(side: int) -> np.ndarray:
     return np.asarray(image, dtype=np.uint8)
 
 
-def use_published_names(directory: Path) -> None:
-    """Name a checkpoint's CLIP weights as the published files of 2022 do.
+# Of the attention in the VAE's middle, by what diffusers calls them today.
+_ATTENTION_NAMES_2022 = {
+    ".to_q.": ".query.",
+    ".to_k.": ".key.",
+    ".to_v.": ".value.",
+    ".to_out.0.": ".proj_attn.",
+}
 
-    They came before transformers dropped a level of its modules: a name that is not understood
-    would leave a random text encoder or safety checker behind, with a warning.
+
+def use_published_names(directory: Path) -> None:
+    """Name a checkpoint's CLIP and VAE weights as the published files of 2022 do.
+
+    They came before transformers dropped a level of its modules, and before diffusers renamed its
+    attention: a name that is not understood would leave random weights behind, with a warning.
     """
+    for file in (directory / "vae").glob("*.safetensors"):
+        weights = load_file(file)
+        for new, old in _ATTENTION_NAMES_2022.items():
+            weights = {name.replace(new, old): value for name, value in weights.items()}
+        save_file(weights, file, metadata={"format": "pt"})
     for part, old, new in (
         ("text_encoder", "", "text_model."),
         ("safety_checker", "vision_model.", "vision_model.vision_model."),
