@@ -46,9 +46,6 @@ class Ingress:
         context = serve.get_replica_context()
         counts = ReplicaCounts(context.app_name)
 
-        def running(name: str) -> Callable[[], int]:
-            return lambda: counts.running(name)
-
         def share(name: str) -> Callable[[], float]:
             return lambda: counts.running(name) / counts.running(context.deployment)
 
@@ -62,7 +59,7 @@ class Ingress:
                 calls[role],
                 backlogs[role],
                 partial(places_of, handles[role]),
-                running(context.deployment),
+                partial(counts.running, context.deployment),
                 splits[role],
                 self._metrics,
             )

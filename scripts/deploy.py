@@ -68,9 +68,7 @@ def deploy(file: Path, address: str, timeout_s: float) -> None:
     """
     config = read_config(file)
     if _is_here(address):
-        problems = list(_missing_files(config))
-        if problems:
-            raise DeployError(f"{file} was not deployed:\n  " + "\n  ".join(problems))
+        _refuse(file, list(_missing_files(config)))
     ray = _Ray(address)
     before = ray.applications()
     ray.submit(config)
@@ -91,14 +89,18 @@ def read_config(file: Path) -> dict[str, Any]:
         raise DeployError(
             f"there is no file {file}: set CONFIG to a Serve config, such as serve_config.yaml"
         )
-    problems = [str(problem) for problem in check_file(file, check_serve)]
-    if problems:
-        raise DeployError(f"{file} was not deployed:\n  " + "\n  ".join(problems))
+    _refuse(file, [str(problem) for problem in check_file(file, check_serve)])
     documents = list(yaml.safe_load_all(file.read_text()))
     if len(documents) != 1:
-        raise DeployError(f"{file} was not deployed: it holds {len(documents)} documents, not one")
+        _refuse(file, [f"it holds {len(documents)} documents, not one"])
     config: dict[str, Any] = documents[0]
     return config
+
+
+def _refuse(file: Path, problems: list[str]) -> None:
+    """Raise a DeployError that names the problems, if there are any."""
+    if problems:
+        raise DeployError(f"{file} was not deployed:\n  " + "\n  ".join(problems))
 
 
 def _is_here(address: str) -> bool:
@@ -158,7 +160,7 @@ class _Ray:
     def _explained(self, error: Exception) -> DeployError:
         from ray.exceptions import AuthenticationError
 
-        if isinstance(error, ConnectionError | OSError):
+        if isinstance(error, OSError):
             return DeployError(
                 f"no Ray answers at {self._address}: start it as the README says, or set "
                 "RAY_DASHBOARD_ADDRESS to where its dashboard listens"

@@ -104,9 +104,8 @@ class ImageToImageSampler:
             predicted = self._predict(model_input, on_device, context, parameters)
             calls.unet += 1
             with inputs:
-                latents = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)[
-                    0
-                ]
+                made = scheduler.step(predicted, timestep, latents, **extra, return_dict=False)
+            latents = made[0]
             pacer.queued()
         pacer.finish()
         pixels, notes = self._finish(latents, may_be_black=int(image.max()) <= _DARK)
