@@ -14,13 +14,14 @@ LOADTEST :=
 MINUTES := 30
 VERSION := 3.14
 BENCH :=
+SERVE :=
 RUN := .venv/bin/python
 # Ray's own name for it, taken from the environment.
 RAY_DASHBOARD_ADDRESS ?= http://127.0.0.1:8265
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve deploy stop report api-key weights loadtest stall demo-weights
-.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench bench-gpu bench-codecs audit check check-wheels check-monitoring format lock clean
+.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench gpu-check bench-codecs audit check check-wheels check-monitoring format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,8 +84,8 @@ soak: setup-dev  ## Half an hour of mixed load with cancels and errors, memory w
 bench: setup-dev  ## Twinset beside what people write themselves, in one run (BENCH="--help" for more)
 	@$(RUN) -m benchmarks.side_by_side $(BENCH)
 
-bench-gpu: setup-dev  ## The diffusion model at full size on the GPU at hand (BENCH="--help" for more)
-	@$(RUN) -m benchmarks.gpu_speed $(BENCH)
+gpu-check: setup-dev  ## What the GPU at hand does with our models, in 8 minutes (SERVE=1: the service; BENCH="--help")
+	@$(RUN) -m benchmarks.gpu$(if $(SERVE),.service) $(BENCH)
 
 bench-codecs: setup-dev  ## What each image format costs, in time and bytes
 	@$(RUN) -m benchmarks.codecs

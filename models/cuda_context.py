@@ -1,9 +1,14 @@
 """How much memory of a card the CUDA context of this process takes."""
 
 import os
+from typing import Any
 
-import pynvml
 import torch
+
+try:
+    import pynvml
+except ImportError:  # where torch stands alone, as for the bare form of `make gpu-check`
+    pynvml: Any = None  # type: ignore[no-redef]
 
 GIB = 2**30
 DEFAULT_BYTES = int(0.6 * GIB)
@@ -38,6 +43,8 @@ def context_bytes(device: torch.device, uuid: str) -> int:
 
 
 def _handle(uuid: str) -> object | None:
+    if pynvml is None:
+        return None
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

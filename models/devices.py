@@ -1,6 +1,5 @@
 """Where a model computes: the device and the CPU threads, set once per replica."""
 
-import pynvml
 import torch
 
 _NEEDED = {"13": "driver 580 or later and cards of compute capability 7.5 or later"}
@@ -50,6 +49,10 @@ def _prepare_gpu(asked: torch.device) -> torch.device:
 
 def _what_the_driver_sees() -> str:
     """Return a sentence on cards that NVML knows and torch does not; empty without one."""
+    try:
+        import pynvml  # not where torch alone is installed, as for `make gpu-check`'s bare form
+    except ImportError:
+        return ""
     try:
         pynvml.nvmlInit()
         count, driver = pynvml.nvmlDeviceGetCount(), pynvml.nvmlSystemGetDriverVersion()

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2 import functional as transforms
+from torch.nn.functional import interpolate
 
 from models.celeba_vae.config import CelebAVAEConfig
 
@@ -60,8 +60,10 @@ class CelebAVAE(nn.Module):
         features = self.decoder_input(latents).view(len(latents), -1, side, side)
         images = self.final_layer(self.decoder(features))
         size = self.config.image_size_px
-        images = transforms.resize(images, [size], antialias=True)
-        return torch.nan_to_num(transforms.center_crop(images, [size, size]), nan=0.0)
+        # What torchvision's Resize(150) and CenterCrop(150) do with a square tensor.
+        # In float32, as it does: on a CPU torch resizes nothing else (training may be in bfloat16).
+        resized = interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+        return torch.nan_to_num(resized.to(images.dtype), nan=0.0)
 
 
 def _down(channels_in: int, channels_out: int) -> nn.Sequential:

@@ -8,18 +8,11 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline
-from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import (
-    CLIPConfig,
-    CLIPImageProcessor,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-)
+from transformers import CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from benchmarks.gpu_speed.networks import published_scheduler, tiny_networks
+from benchmarks.gpu.networks import published_scheduler, tiny_networks, tiny_safety_checker
 from models.demo.factory import SAMPLE_FACE
 
 
@@ -62,21 +55,6 @@ def use_published_names(directory: Path) -> None:
             side = next(value for name, value in weights.items() if "position_embedding" in name)
             renamed[f"{new}embeddings.position_ids"] = torch.arange(len(side))[None]
             save_file(renamed, file, metadata={"format": "pt"})
-
-
-def tiny_safety_checker() -> StableDiffusionSafetyChecker:
-    """Return a random checker of the real class that flags nothing."""
-    torch.manual_seed(1)
-    text = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
-    vision = {**text, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
-    text |= {"num_attention_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}
-    checker = StableDiffusionSafetyChecker(
-        CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
-    )
-    torch.nn.init.normal_(checker.visual_projection.weight)
-    checker.concept_embeds_weights.data.fill_(2.0)  # no cosine is over 2
-    checker.special_care_embeds_weights.data.fill_(2.0)
-    return checker
 
 
 def _tokenizer(directory: Path) -> CLIPTokenizer:

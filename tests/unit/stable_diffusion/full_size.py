@@ -16,7 +16,7 @@ from diffusers import StableDiffusionImg2ImgPipeline
 from safetensors import safe_open
 from transformers import CLIPImageProcessor, CLIPTokenizer
 
-from benchmarks.gpu_speed.networks import full_size_networks, published_scheduler
+from benchmarks.gpu.networks import full_size_networks, published_scheduler
 from models.demo.vocabulary import write_tokenizer
 from models.parameters import ImageToImageParameters
 from models.stable_diffusion.checkpoint import load_stable_diffusion

@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from models.parameters import ImageToImageParameters
 from models.stable_diffusion.checkpoint import load_stable_diffusion
 from models.stable_diffusion.compilation import SizedCall, check_toolchain, keep_compiled
+from tests.unit.stable_diffusion.conftest import face
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -152,3 +155,46 @@ def test_compiled_pixels_are_the_same_and_the_second_start_finds_them_compiled(
     assert first["cache_hits"] == 0
     assert second["cache_hits"] == 2
     assert second["load_s"] < first["load_s"] / 2
+
+
+def test_the_unet_is_one_graph_a_size_and_never_compiled_again(
+    tiny_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the graphs of torch's own compiler, but run as they are: compiling takes a minute."""
+    sizes, ran = [], []
+
+    def compiler(graph: Any, inputs: Any) -> Any:
+        sizes.append(next(len(one) for one in inputs if one.dim() == 4 and one.shape[1] == 4))
+
+        def run(*arguments: Any) -> Any:
+            ran.append(len(arguments[0]))
+            return graph(*arguments)
+
+        return run
+
+    def compile_as_it_is(function: Any, mode: str, **options: Any) -> Any:
+        return real_compile(function, backend=compiler, **options)
+
+    torch._dynamo.reset()
+    real_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_as_it_is)
+    options: dict[str, Any] = {"device": "cpu", "image_size_px": 32, "channels_last": True}
+    with monkeypatch.context() as patched:
+        patched.setattr("models.stable_diffusion.tuning.compiled_decode", lambda vae, *_: None)
+        model: Any = load_stable_diffusion(
+            str(tiny_directory), compile="default", compiled_images=(1, 2), **options
+        )
+    assert sorted(sizes) == [2, 4], "one graph a size, of which each image is seen twice"
+    plain: Any = load_stable_diffusion(str(tiny_directory), **options)
+    ran.clear()
+    calls = 0
+    asked = [("a face", 0.8, 5), ("a long face with a hat and a beard", 0.5, 9), ("", 1.0, 3)]
+    for prompt, strength, steps in asked:
+        parameters = ImageToImageParameters(prompt, "a hat", strength, 7.5, steps)
+        for count in (1, 2, 3):
+            made = model.generate(face(32), range(count), parameters)
+            expected = plain.generate(face(32), range(count), parameters)
+            assert np.abs(made.pixels.astype(int) - expected.pixels).max() <= 1
+            calls += made.unet_calls if count < 3 else 0
+    assert len(ran) == calls, "each call of a compiled size runs compiled, no other does"
+    assert sorted(sizes) == [2, 4], "something was compiled after the start"

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.gpu.networks import tiny_safety_checker
 from models.parameters import ImageToImageParameters
 from models.stable_diffusion import published
 from models.stable_diffusion.checkpoint import load_pipeline, load_stable_diffusion
@@ -24,7 +25,7 @@ from models.stable_diffusion.config import (
     variant_of,
 )
 from models.weights_manifest import WeightsError
-from tests.unit.stable_diffusion.conftest import face, tiny_safety_checker
+from tests.unit.stable_diffusion.conftest import face
 from tests.unit.stable_diffusion.hub import Hub, running_hub
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,11 +1,11 @@
 """Peak GPU memory of the published models, full size with random weights.
 
-    python -m benchmarks.gpu_memory            computed: shapes alone, no GPU, no weights
-    python -m benchmarks.gpu_memory --measure  measured: on the card at hand
+    python -m benchmarks.gpu.computed_memory
 
-The computed figure follows every tensor that a set of ten makes and drops (torch's fake tensors).
-It knows no workspaces of cuDNN and no fragmentation: 15 % are added for those, and what CUDA itself
-takes (`models.gpu`) is added to both. The measured figure is that of `models.gpu.fitted`.
+Computed from shapes alone, without a GPU and without weights: every tensor that a set of ten makes
+and drops is followed (torch's fake tensors). That knows no workspaces of cuDNN and no
+fragmentation: 15 % are added for those, and what CUDA itself takes (`models.gpu`). `make gpu-check`
+measures what `models.gpu.fitted` finds on a card.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.gpu_speed.networks import full_size_networks
+from benchmarks.gpu.networks import full_size_networks
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
 from models.cuda_context import DEFAULT_BYTES, GIB
@@ -45,14 +45,12 @@ class Peak:
         precision: name of the dtype.
         weights_gib: of its parameters.
         peak_gib: of a set of ten, everything included: what a replica needs.
-        kind: "computed" or "measured on <card>".
     """
 
     model: str
     precision: str
     weights_gib: float
     peak_gib: float
-    kind: str
 
     def num_gpus(self, card_gib: int) -> float | None:
         """Return the share of a card that holds it, rounded up to twentieths; None if none does."""
@@ -111,7 +109,7 @@ def _computed(model: str, precision: str, run: Callable[[], int]) -> Peak:
         torch.set_default_dtype(torch.float32)
     outside = DEFAULT_BYTES + KERNEL_BYTES
     peak = weights + MARGIN * (bytes_.most - weights) + outside
-    return Peak(model, precision, weights / GIB, peak / GIB, "computed")
+    return Peak(model, precision, weights / GIB, peak / GIB)
 
 
 def _bytes_of(*networks: torch.nn.Module) -> int:
@@ -157,7 +155,7 @@ def table(peaks: list[Peak]) -> str:
         shares = " | ".join(str(one.num_gpus(card) or "too small") for card in CARDS_GIB)
         lines.append(
             f"| {one.model} | {one.precision} | {one.weights_gib:.2f} | {one.peak_gib:.1f} | "
-            f"{one.kind} | {shares} |"
+            f"computed | {shares} |"
         )
     return "\n".join(lines)
 
@@ -165,18 +163,9 @@ def table(peaks: list[Peak]) -> str:
 def main() -> int:
     """Parse the command line, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--measure", action="store_true", help="on the GPU at hand")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
-    if arguments.measure and not torch.cuda.is_available():
-        sys.stderr.write("twinset: torch sees no GPU here: leave --measure out\n")
-        return 1
-    if arguments.measure:
-        from benchmarks.gpu_measured import measured_peaks  # it imports this module
-
-        peaks = measured_peaks()
-    else:
-        peaks = computed_peaks()
+    peaks = computed_peaks()
     sys.stdout.write(table(peaks) + "\n")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(one) for one in peaks], indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel
@@ -66,6 +67,26 @@ def tiny_networks() -> tuple[Any, Any, Any]:
         )
     )
     return unet, vae, text
+
+
+def tiny_safety_checker() -> Any:
+    """Build a random checker of the real class for 32x32 images, which flags nothing."""
+    torch.manual_seed(1)
+    text = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    vision = {**text, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+    text |= {"num_attention_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}
+    checker = StableDiffusionSafetyChecker(
+        CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
+    )
+    torch.nn.init.normal_(checker.visual_projection.weight)
+    flag_nothing(checker)
+    return checker
+
+
+def flag_nothing(checker: Any) -> None:
+    """Let a random safety checker pass every image: no cosine is over 2."""
+    checker.concept_embeds_weights.data.fill_(2.0)
+    checker.special_care_embeds_weights.data.fill_(2.0)
 
 
 def published_scheduler() -> Any:

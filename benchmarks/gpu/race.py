@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu_speed.clock import GIB, Clock
-from benchmarks.gpu_speed.deadline import Deadline
-from benchmarks.gpu_speed.random_model import RandomModel
-from benchmarks.gpu_speed.variant import Made, Maker, Variant
+from benchmarks.gpu.clock import GIB, Clock
+from benchmarks.gpu.model_copies import ModelCopies
+from benchmarks.gpu.parts import Tell
+from benchmarks.gpu.variant import Made, Maker, Variant
 from models.interfaces import RGBPixels
 
 _SENTENCE = 300
@@ -45,14 +45,11 @@ def likeness(pixels: RGBPixels, reference: RGBPixels) -> dict[str, Any]:
 class Race:
     """Prepares arms, warms each up with one set, then times them in turns."""
 
-    def __init__(
-        self, variants: Mapping[str, Variant], model: RandomModel, clock: Clock, deadline: Deadline
-    ) -> None:
+    def __init__(self, variants: Mapping[str, Variant], model: ModelCopies, clock: Clock) -> None:
         """Take the arms by name, in the order in which they run."""
         self._variants = variants
         self._model = model
         self._clock = clock
-        self._deadline = deadline
         self.makers: dict[str, Maker] = {}
         self.last: dict[str, Made] = {}
         self._errors: dict[str, str] = {}
@@ -60,22 +57,25 @@ class Race:
         self._times: dict[str, list[float]] = {name: [] for name in variants}
         self._peaks: dict[str, float] = {}
 
-    def run(self, reference: str | None = None) -> dict[str, Any]:
-        """Return the figures of each arm, or its error; pictures are compared with one of them."""
+    def run(self, reference: str, tell: Tell) -> None:
+        """Tell the figures of each arm, or its error, after each turn.
+
+        Args:
+            reference: the arm that pictures of the others are compared with.
+            tell: is given the figures of all arms by their names.
+        """
         for name in self._variants:
+            tell(f"warms up: {name}")
             self._attempt(name, self._warm_up)
         for turn in range(self._model.workload.repetitions):
             for name in list(self.makers):
-                if turn < self._repetitions(name) and self._fits(name):
+                if turn < self._repetitions(name):
+                    tell(f"set {turn + 1} of {self._repetitions(name)}: {name}")
                     self._attempt(name, self._time)
-        return {name: self._figures(name, reference) for name in self._variants}
+            tell(**{name: self._figures(name, reference) for name in self._variants})
 
     def _repetitions(self, name: str) -> int:
         return self._variants[name].repetitions or self._model.workload.repetitions
-
-    def _fits(self, name: str) -> bool:
-        expected = max(self._times[name], default=self._warm_s[name])
-        return expected < self._deadline.left_s()
 
     def _attempt(self, name: str, step: Any) -> None:
         try:
@@ -110,7 +110,7 @@ class Race:
         if name in self._errors:
             return facts | {"error": self._errors[name]}
         if not times:
-            return facts | {"error": "OutOfTimeError: the minutes were over before a timed set"}
+            return facts | {"error": "no set was timed"}
         made, median_s = self.last[name], statistics.median(times)
         facts |= {
             "images": len(made.pixels),
@@ -124,7 +124,8 @@ class Race:
         }
         if reference in self.last and reference != name:
             facts["against"] = reference
-            facts |= likeness(made.pixels, self.last[reference].pixels)
+            # Smaller sets are made of the first seeds.
+            facts |= likeness(made.pixels, self.last[reference].pixels[: len(made.pixels)])
         return facts
 
     def _memory_gib(self, name: str) -> float | None:

@@ -1,6 +1,7 @@
-"""Stable Diffusion with random weights, whose pictures have some contrast all the same."""
+"""Stable Diffusion in float32, prepared or with random weights, and copies in any precision."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from benchmarks.gpu_speed.floor import TOKENS
-from benchmarks.gpu_speed.networks import full_size_networks, published_scheduler, tiny_networks
-from benchmarks.gpu_speed.workload import DTYPES, Precision, Workload
+from benchmarks.gpu.floor import TOKENS
+from benchmarks.gpu.networks import full_size_networks, published_scheduler, tiny_networks
+from benchmarks.gpu.workload import DTYPES, Precision, Workload
 from benchmarks.paths import ROOT
 from models.interfaces import ModelInfo, RGBPixels
+from models.stable_diffusion.checkpoint import load_pipeline
 from models.stable_diffusion.components import Components
+from models.stable_diffusion.config import StableDiffusionConfig
 
 _WEIGHTS = ROOT / "models" / "demo" / "weights"
 # A network as it is initialised answers with little more than nothing, and whatever little the
@@ -23,30 +26,46 @@ _WEIGHTS = ROOT / "models" / "demo" / "weights"
 _NOISE_STD, _PICTURE_STD = 1.0, 0.4
 
 
-class RandomModel:
-    """Holds one set of random weights in float32 and hands out copies in any precision."""
+class ModelCopies:
+    """Holds one set of weights in float32 and hands out copies in any precision."""
 
-    def __init__(self, workload: Workload, device: torch.device) -> None:
-        """Build the networks on the device; equal calls give equal weights on equal devices."""
+    def __init__(
+        self, workload: Workload, device: torch.device, prepared: Path | None = None
+    ) -> None:
+        """Load prepared weights, or build networks with random ones, on the device.
+
+        Random weights have some contrast in their pictures all the same; equal calls give equal
+        weights on equal devices.
+        """
         self.workload = workload
         self.device = device
-        torch.manual_seed(0)
-        with device:
-            networks = full_size_networks() if workload.name == "full" else tiny_networks()
-        self._unet, self._vae, self._text = (
-            one.eval().requires_grad_(False) for one in networks[:3]
-        )
-        self._tokenizer = CLIPTokenizer.from_pretrained(
-            _WEIGHTS / "stable_diffusion" / "tokenizer", model_max_length=TOKENS
-        )
-        self._spread_out()
+        if prepared is not None:
+            pipeline = _loaded(prepared, workload)
+            self._unet, self._vae, self._text, self._tokenizer = (
+                pipeline.unet.to(device),
+                pipeline.vae.to(device),
+                pipeline.text_encoder.to(device),
+                pipeline.tokenizer,
+            )
+        else:
+            torch.manual_seed(0)
+            with device:
+                networks = full_size_networks() if workload.name == "full" else tiny_networks()
+            self._unet, self._vae, self._text = networks[:3]
+            self._tokenizer = CLIPTokenizer.from_pretrained(
+                _WEIGHTS / "stable_diffusion" / "tokenizer", model_max_length=TOKENS
+            )
+        for one in self._networks:
+            one.eval().requires_grad_(False)
+        if prepared is None:
+            self._spread_out()
 
     @property
     def info(self) -> ModelInfo:
         """Describe the weights, as far as the sampler asks."""
         defaults = {"prompt": self.workload.parameters.prompt}
         return ModelInfo(
-            "random-diffusion", "stable_diffusion", "random", self.workload.image_px, defaults
+            "stable-diffusion-v1-5", "stable_diffusion", "", self.workload.image_px, defaults
         )
 
     def components(self, precision: Precision) -> Components:
@@ -90,6 +109,13 @@ class RandomModel:
         _scale(self._unet.conv_out, _NOISE_STD, noise)
         picture = self._vae.decode(latents / self._vae.config.scaling_factor).sample
         _scale(self._vae.decoder.conv_out, _PICTURE_STD, picture)
+
+
+def _loaded(directory: Path, workload: Workload) -> Any:
+    config = StableDiffusionConfig(
+        str(directory), None, workload.image_px, "float32", "cpu", None, False
+    )
+    return load_pipeline(config)
 
 
 def _scale(convolution: Any, wanted_std: float, output: Tensor) -> None:

@@ -1,28 +1,33 @@
 """The ways to make a set that are compared: diffusers' two, and ours with what it may turn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from diffusers.models.autoencoders import vae
+from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img
+from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.gpu_speed.random_model import RandomModel, face
-from benchmarks.gpu_speed.workload import Precision
+from benchmarks.gpu.model_copies import ModelCopies, face
+from benchmarks.gpu.workload import Precision
 from models.interfaces import RGBPixels, StepCallback, ignore_steps
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.image_to_image import ImageToImageSampler
 from models.stable_diffusion.tuning import CompileMode, Tuning, tuned
 
 Kind = Literal["notebook", "diffusers", "ours"]
-BACKENDS = {
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "math": SDPBackend.MATH,
+_OTHERS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+PRIORITIES = {
+    "cudnn first": [SDPBackend.CUDNN_ATTENTION, *_OTHERS],
+    "without cudnn": _OTHERS,
 }
+"""Which attention may compute, the preferred one first; torch's own order depends on the card and
+on cuDNN's version (from 9.15 on it prefers cuDNN on Hopper)."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,7 @@ class Variant:
         images: of a set; the workload's when absent.
         channels_last: ours only: convolutions see channels last in memory.
         compile: ours only: mode of torch.compile.
-        attention: ours only: the one backend that the UNet's attention may use; torch's own choice
-            when absent.
+        attention: ours only: one of PRIORITIES for the UNet; torch's own choice when absent.
         repetitions: timed sets, where fewer will do than the workload says.
     """
 
@@ -72,8 +76,8 @@ class Variant:
         turned = self.channels_last or self.compile or self.attention
         if turned and self.kind != "ours":
             raise ValueError(f"kind is {self.kind!r}, as it is written: only 'ours' is tuned")
-        if self.attention not in (None, *BACKENDS):
-            raise ValueError(f"attention is {self.attention!r}: use one of {', '.join(BACKENDS)}")
+        if self.attention not in (None, *PRIORITIES):
+            raise ValueError(f"attention is {self.attention!r}: use one of {', '.join(PRIORITIES)}")
 
     def resized(self, images: int) -> "Variant":
         """Return the same way to make a set of another size."""
@@ -83,7 +87,7 @@ class Variant:
         """Return what JSON holds, and what `Variant(**facts)` takes."""
         return asdict(self)
 
-    def maker(self, model: RandomModel) -> Maker:
+    def maker(self, model: ModelCopies) -> Maker:
         """Build what makes a set; nothing is compiled before the first set."""
         seeds = range(self.images or model.workload.images)
         if self.kind == "ours":
@@ -94,11 +98,11 @@ class Variant:
             pipeline, model, seeds
         )  # fmt: skip
 
-    def sampler(self, model: RandomModel) -> ImageToImageSampler:
+    def sampler(self, model: ModelCopies) -> ImageToImageSampler:
         """Build our sampler, tuned as this variant says."""
         return ImageToImageSampler(self.parts(model), model.info)
 
-    def parts(self, model: RandomModel) -> Components:
+    def parts(self, model: ModelCopies) -> Components:
         """Build what our sampler is made of, tuned as this variant says."""
         images = self.images or model.workload.images
         tuning = Tuning(
@@ -106,22 +110,22 @@ class Variant:
         )
         parts = tuned(model.components(self.precision), tuning)
         if self.attention is not None:
-            parts = replace(parts, unet=_WithBackend(parts.unet, BACKENDS[self.attention]))
+            parts = replace(parts, unet=_WithAttention(parts.unet, PRIORITIES[self.attention]))
         return parts
 
 
-class _WithBackend:
-    """Stands for a UNet and lets its attention use one backend alone.
+class _WithAttention:
+    """Stands for a UNet whose attention chooses by a priority list.
 
     The UNet's only: the VAE's one attention has heads of 512, which few backends take.
     """
 
-    def __init__(self, unet: Any, backend: SDPBackend) -> None:
+    def __init__(self, unet: Any, priorities: Sequence[SDPBackend]) -> None:
         self._unet = unet
-        self._backend = backend
+        self._priorities = list(priorities)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with sdpa_kernel(self._backend):
+        with sdpa_kernel(self._priorities, set_priority=True):
             return self._unet(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -152,7 +156,7 @@ class _Counted:
 
 def sample(
     sampler: ImageToImageSampler,
-    model: RandomModel,
+    model: ModelCopies,
     seeds: Sequence[int],
     on_step: StepCallback = ignore_steps,
 ) -> Made:
@@ -162,31 +166,55 @@ def sample(
     return Made(made.pixels, made.unet_calls, made.encoder_calls)
 
 
-def _batched(pipeline: Any, model: RandomModel, seeds: Sequence[int]) -> Maker:
+@contextmanager
+def _noise_in_float32() -> Iterator[None]:
+    """Let diffusers draw its noise as we do: in float32, rounded to the model's precision.
+
+    In half precision torch before 2.14 draws another stream from the same seed, and pictures of
+    other noise cannot be compared.
+    """
+
+    def draw(shape: Any, dtype: Any = None, **options: Any) -> torch.Tensor:
+        noise: torch.Tensor = randn_tensor(shape, dtype=torch.float32, **options)
+        return noise if dtype is None else noise.to(dtype)
+
+    modules: tuple[Any, Any] = (pipeline_stable_diffusion_img2img, vae)
+    for module in modules:
+        module.randn_tensor = draw
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.randn_tensor = randn_tensor
+
+
+def _batched(pipeline: Any, model: ModelCopies, seeds: Sequence[int]) -> Maker:
     counted = _Counted(pipeline)
 
     def make() -> Made:
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         arguments = _arguments(model) | {"num_images_per_prompt": len(seeds)}
-        return counted.made(pipeline(**arguments, generator=generators).images)
+        with _noise_in_float32():
+            return counted.made(pipeline(**arguments, generator=generators).images)
 
     return make
 
 
-def _notebook(pipeline: Any, model: RandomModel, seeds: Sequence[int]) -> Maker:
+def _notebook(pipeline: Any, model: ModelCopies, seeds: Sequence[int]) -> Maker:
     counted = _Counted(pipeline)
 
     def make() -> Made:
         images = []
         for seed in seeds:
             generator = torch.Generator("cpu").manual_seed(seed)
-            images += pipeline(**_arguments(model), generator=generator).images
+            with _noise_in_float32():
+                images += pipeline(**_arguments(model), generator=generator).images
         return counted.made(images)
 
     return make
 
 
-def _arguments(model: RandomModel) -> dict[str, Any]:
+def _arguments(model: ModelCopies) -> dict[str, Any]:
     return {
         **vars(model.workload.parameters),
         "image": Image.fromarray(face(model.workload.image_px)),

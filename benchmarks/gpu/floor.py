@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.gpu_speed.clock import Clock
-from benchmarks.gpu_speed.networks import full_size_networks, tiny_networks
-from benchmarks.gpu_speed.workload import Workload
+from benchmarks.gpu.clock import Clock
+from benchmarks.gpu.networks import full_size_networks, tiny_networks
+from benchmarks.gpu.workload import Workload
 
 TOKENS = 77
 _META = torch.device("meta")

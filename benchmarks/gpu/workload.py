@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 
@@ -14,18 +14,9 @@ DTYPES: Mapping[Precision, torch.dtype] = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+VAE_SHARE, DIFFUSION_SHARE = 0.05, 0.45
+"""Of a card, for one replica: those of serve_config.yaml."""
 PROMPT = "a high-resolution photograph of a person's face"
-
-
-def as_precision(name: str) -> Precision:
-    """Check the name of a precision.
-
-    Raises:
-        ValueError: there is none of this name.
-    """
-    if name not in DTYPES:
-        raise ValueError(f"precision is {name!r}: use one of {', '.join(DTYPES)}")
-    return cast("Precision", name)
 
 
 @dataclass(frozen=True)
@@ -35,19 +26,19 @@ class Workload:
     Attributes:
         name: "full" or "tiny".
         images: of a set.
-        many_images: of the larger set beside it.
         half_images: of the half that another replica may make.
         image_px: side of the images.
         strength: of diffusers' image-to-image.
         guidance_scale: of diffusers' image-to-image.
         num_inference_steps: of diffusers' image-to-image.
         repetitions: timed sets of an arm, after one that warms it up.
+        too_many_images: of a set that no share holds.
+        busy_s: how long processes that share a card make sets side by side.
         matrix_side: of the product of two square matrices that the floor is computed from.
     """
 
     name: str
     images: int = 10
-    many_images: int = 20
     half_images: int = 5
     image_px: int = 512
     strength: float = 0.6
@@ -55,6 +46,8 @@ class Workload:
     num_inference_steps: int = 50
     repetitions: int = 5
     matrix_side: int = 8192
+    too_many_images: int = 400
+    busy_s: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, naming the value and the fix."""
@@ -86,10 +79,11 @@ FULL = Workload("full")
 TINY = Workload(
     "tiny",
     images=2,
-    many_images=4,
     half_images=1,
     image_px=32,
     num_inference_steps=2,
     repetitions=2,
     matrix_side=64,
+    too_many_images=3,
+    busy_s=0.5,
 )

@@ -3,36 +3,39 @@
 import importlib.metadata
 import os
 import platform
+import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
 from benchmarks.commit import commit
-from benchmarks.gpu_speed.clock import GIB
 
 _PACKAGES = ("torch", "diffusers", "transformers", "triton", "numpy", "pillow")
 
 
-def card_name(device: torch.device) -> str:
-    """Return the name of the GPU, or say that the CPU computes."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU: the CPU"
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """Return card, versions and commit."""
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return card, versions and commit, without opening the GPU in this process."""
+    is_gpu = device.type == "cuda"
     facts: dict[str, Any] = {
-        "card": card_name(device),
+        "card": driver("name").splitlines()[0] if is_gpu else "no GPU: the CPU",
         "cores": os.cpu_count(),
         "versions": {"python": platform.python_version(), **_versions()},
         "commit": commit(),
     }
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        facts["memory_gib"] = round(properties.total_memory / GIB, 1)
-        facts["multiprocessors"] = properties.multi_processor_count
+    if is_gpu:
         facts["versions"] |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
     return facts
+
+
+def driver(query: str) -> str:
+    """Return what `nvidia-smi` says of the cards, a line each, or why it says nothing."""
+    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no nvidia-smi: {error}"
+    return (done.stdout or done.stderr).strip()
 
 
 def now() -> str:

@@ -1,0 +1,29 @@
+"""A VAE and two diffusion processes on one card: each within its share."""
+
+import time
+
+from benchmarks.gpu.card import memory_use
+from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.replicas import Replica
+from benchmarks.gpu.workload import DIFFUSION_SHARE, VAE_SHARE
+
+
+def run(setting: Setting, tell: Tell) -> None:
+    """Start one diffusion process alone, which is timed, then the other two beside it."""
+    tell("starts a diffusion process")
+    first = Replica("stable_diffusion", DIFFUSION_SHARE, setting)
+    tell("starts two more", eager_start=(alone := first.ready()))
+    too_large = str(setting.workload.too_many_images)
+    replicas = {
+        "vae": Replica("vae", VAE_SHARE, setting),
+        "diffusion with a set that is too large": Replica(
+            "stable_diffusion", DIFFUSION_SHARE, setting, "--too-large", too_large
+        ),
+    }
+    facts = {"diffusion": alone, **{name: one.ready() for name, one in replicas.items()}}
+    tell("all three make sets")
+    time.sleep(setting.workload.busy_s)
+    tell(driver_counts=memory_use() if setting.is_gpu else {})
+    for name, one in {"diffusion": first, **replicas}.items():
+        facts[name] |= one.end()
+    tell(processes=facts)

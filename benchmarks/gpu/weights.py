@@ -1,0 +1,111 @@
+"""The weights that replicas load: prepared ones where there are any, else random ones on disk."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline
+from transformers import CLIPImageProcessor
+
+from benchmarks.gpu.model_copies import ModelCopies
+from benchmarks.gpu.networks import flag_nothing, full_size_networks, tiny_safety_checker
+from benchmarks.gpu.parts import Setting, Tell
+from models.celeba_vae.checkpoint import save_network
+from models.celeba_vae.config import CelebAVAEConfig
+from models.celeba_vae.network import CelebAVAE
+from models.weights_manifest import (
+    MANIFEST_FILE,
+    MODEL_DIRECTORIES,
+    SOURCE_FILE,
+    measure,
+    write_manifest,
+)
+
+PREPARED = Path("~/.cache/twinset/weights")
+"""Where `make weights` puts them."""
+
+
+def run(setting: Setting, tell: Tell) -> None:
+    """Find prepared weights, or write random ones as a prepared directory is written."""
+    directory = find(setting)
+    if directory is None:
+        tell("writes random weights")
+        directory = setting.out / "weights"
+        write_random(setting, directory)
+    is_random = directory == setting.out / "weights"
+    size_bytes = sum(one.stat().st_size for one in directory.rglob("*.safetensors"))
+    tell(
+        kind="random, as none are prepared here" if is_random else "prepared",
+        directory=str(directory),
+        gb_on_disk=size_bytes / 1e9,
+    )
+
+
+def find(setting: Setting) -> Path | None:
+    """Return the directory of weights for a setting, None where there is none yet."""
+    random, prepared = setting.out / "weights", PREPARED.expanduser()
+    usable = (random,) if setting.workload.name == "tiny" else (prepared, random)
+    return next((one for one in usable if (one / MANIFEST_FILE).is_file()), None)
+
+
+def of(setting: Setting) -> Path:
+    """Return the directory of weights for a setting.
+
+    Raises:
+        RuntimeError: there is none yet.
+    """
+    directory = find(setting)
+    if directory is None:
+        raise RuntimeError("there are no weights yet: run the part `weights` first")
+    return directory
+
+
+def prepared_diffusion(setting: Setting) -> Path | None:
+    """Return prepared weights of Stable Diffusion; None where random ones are built in place."""
+    directory = find(setting)
+    if directory is None or directory == setting.out / "weights":
+        return None
+    return directory / MODEL_DIRECTORIES["stable_diffusion"]
+
+
+def write_random(setting: Setting, directory: Path) -> None:
+    """Write random weights of both models in the layout that `make weights` leaves behind."""
+    parts = ModelCopies(setting.workload, setting.device).components("float16")
+    is_tiny = setting.workload.name == "tiny"
+    checker = tiny_safety_checker() if is_tiny else full_size_networks()[3]
+    flag_nothing(checker)
+    side = 32 if is_tiny else 224
+    pipeline = StableDiffusionImg2ImgPipeline(
+        vae=parts.vae,
+        text_encoder=parts.text_encoder,
+        tokenizer=parts.tokenizer,
+        unet=parts.unet,
+        scheduler=parts.scheduler,
+        safety_checker=checker.half(),
+        feature_extractor=CLIPImageProcessor(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+        ),
+    )
+    diffusion = directory / MODEL_DIRECTORIES["stable_diffusion"]
+    pipeline.save_pretrained(diffusion, variant="fp16")
+    (diffusion / SOURCE_FILE).write_text(json.dumps({"revision": "random"}))
+    save_network(_random_vae(), directory / MODEL_DIRECTORIES["vae"])
+    write_manifest(
+        directory, {**measure(directory, "vae"), **measure(directory, "stable_diffusion")}
+    )
+
+
+@torch.inference_mode()
+def _random_vae() -> CelebAVAE:
+    """Return a VAE whose images differ from each other, as those of a trained one do."""
+    torch.manual_seed(0)
+    network = CelebAVAE(CelebAVAEConfig()).eval()
+    side = network.config.feature_side_px
+    features = network.decoder_input(torch.randn(8, network.config.latent_channels))
+    last: Any = network.final_layer[3]
+    before_sigmoid = network.final_layer[:4](network.decoder(features.view(8, -1, side, side)))
+    factor = 1 / before_sigmoid.std(dim=0).mean()
+    last.weight.mul_(factor)
+    last.bias.sub_(before_sigmoid.mean(dim=(0, 2, 3))).mul_(factor)
+    return network
