@@ -5,9 +5,9 @@ from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
 from deployments.ingress import Ingress
+from deployments.replica.stable_diffusion import StableDiffusionDeployment
+from deployments.replica.vae import VAEDeployment
 from deployments.settings import AppSettings
-from deployments.stable_diffusion import StableDiffusionDeployment
-from deployments.vae import VAEDeployment
 from models.interfaces import Role
 
 DEPLOYMENTS: dict[Role, str] = {
@@ -24,7 +24,9 @@ def build_app(args: AppSettings) -> Application:
     Raises:
         pydantic.ValidationError: `args` has an unknown key or a value out of range.
     """
-    routing = RequestRouterConfig(request_router_class="deployments.routing:LeastLoadedRouter")
+    routing = RequestRouterConfig(
+        request_router_class="deployments.dispatch.request_router:LeastLoadedRouter"
+    )
     vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"], request_router_config=routing)
     diffusion = serve.deployment(
         StableDiffusionDeployment,

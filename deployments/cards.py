@@ -38,7 +38,7 @@ def places(metadata: Iterable[Mapping[str, Any]]) -> int:
 def places_of(handle: DeploymentHandle) -> int:
     """Return on how many cards the replicas of a deployment compute, at least 1.
 
-    Ray has no public name for it: as in `deployments/proxy.py` (2.60).
+    Ray has no public name for it: as in `deployments/proxy/middleware.py` (2.60).
     """
     try:
         router = handle._init_router()._asyncio_router._request_router

@@ -11,18 +11,18 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from deployments.admission import Admission
-from deployments.authentication import ApiKeys
-from deployments.backlog import Backlog
-from deployments.calls import ModelCalls
+from deployments.admission.admission import Admission
+from deployments.admission.wait_estimate import WaitEstimate
+from deployments.api.api_keys import ApiKeys
+from deployments.api.application import build_application
+from deployments.api.service import Service
 from deployments.cards import places_of
-from deployments.http import build_http
+from deployments.dispatch.model_client import ModelClient
+from deployments.dispatch.pairing import Pairing
+from deployments.dispatch.replica_counts import ReplicaCounts
+from deployments.dispatch.splitting import Splitting
 from deployments.metrics import IngressMetrics
-from deployments.pairing import Pairing
-from deployments.replica_counts import ReplicaCounts
-from deployments.service import Service
 from deployments.settings import AppSettings
-from deployments.spreading import Spreading
 from models.interfaces import ROLES, Role
 
 
@@ -49,15 +49,15 @@ class Ingress:
         def share(name: str) -> Callable[[], float]:
             return lambda: counts.running(name) / counts.running(context.deployment)
 
-        backlogs = {role: Backlog(share(deployments[role])) for role in ROLES}
+        estimates = {role: WaitEstimate(share(deployments[role])) for role in ROLES}
         attempts = settings.ingress.max_attempts
-        calls = {role: ModelCalls(role, handles[role], attempts, self._metrics) for role in ROLES}
+        calls = {role: ModelClient(role, handles[role], attempts, self._metrics) for role in ROLES}
         # A VAE's set is made in no time: cut in two it would take as long.
         splits = {"vae": 1, "stable_diffusion": settings.ingress.max_split}
-        spreads = {
-            role: Spreading(
+        splittings = {
+            role: Splitting(
                 calls[role],
-                backlogs[role],
+                estimates[role],
                 partial(places_of, handles[role]),
                 partial(counts.running, context.deployment),
                 splits[role],
@@ -70,8 +70,8 @@ class Ingress:
             settings=settings,
             limits=settings.limits.picture_limits(),
             keys=None if keys_file is None else ApiKeys(Path(keys_file).expanduser()),
-            pairing=Pairing(calls, spreads),
-            admission=Admission(settings.ingress, backlogs, self._metrics),
+            pairing=Pairing(calls, splittings),
+            admission=Admission(settings.ingress, estimates, self._metrics),
             decoders=ThreadPoolExecutor(settings.ingress.max_decoding, "decode"),
             counts=counts,
             deployments=deployments,
@@ -79,7 +79,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application; Serve calls this once, in the replica, after the constructor."""
-        self._http = build_http(self._service, self._metrics)
+        self._http = build_application(self._service, self._metrics)
         return self._http
 
     def reconfigure(self, user_config: Mapping[str, Any]) -> None:

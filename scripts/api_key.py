@@ -6,7 +6,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from deployments.authentication import digest_of, read_digests
+from deployments.api.api_keys import digest_of, read_digests
 
 PREFIX = "twinset-"
 DEFAULT_FILE = Path("~/.config/twinset/api-keys")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from tqdm import tqdm
 
-from deployments.authentication import ApiKeys
+from deployments.api.api_keys import ApiKeys
 from models.interfaces import ROLES
 from scripts.check_configs import check_file
 from scripts.serve_schema import check_serve

@@ -20,7 +20,9 @@ from models.pixels import SquarePicture, read_square
 from models.provenance import Provenance, encode_with_provenance
 from models.set_metrics import descriptor
 
-_ENCODER_THREADS = 4  # as a replica has; deployments.replica, which says so, would import Ray
+_ENCODER_THREADS = (
+    4  # as a replica has; deployments.replica.model_replica, which says so, would import Ray
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from deployments.headers import CONTENT_SECURITY_POLICY
+from deployments.api.middleware.security_headers import CONTENT_SECURITY_POLICY
 from models.provenance import read_provenance
 from tests.browser.conftest import RECORDER, Page, pixels, write_picture
 

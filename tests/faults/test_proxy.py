@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.headers import HEADERS
-from deployments.proxy import PATIENCE_S
+from deployments.api.middleware.security_headers import HEADERS
+from deployments.proxy.middleware import PATIENCE_S
 from scripts.api_key import add_key
 from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import (

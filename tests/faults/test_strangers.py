@@ -18,7 +18,7 @@ import psutil
 import pytest
 from ray.serve.generated import serve_pb2, serve_pb2_grpc
 
-from deployments.headers import HEADERS
+from deployments.api.middleware.security_headers import HEADERS
 from tests.faults import odd_requests
 from tests.faults.processes import ServiceProcesses, title
 from tests.serve.conftest import ROOT, SAMPLE_FACE, serving

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.body_bound import MAX_BODY_BYTES
+from deployments.proxy.body_bound import MAX_BODY_BYTES
 from deployments.settings import LimitSettings
 from scripts.api_key import add_key
 from tests.faults.processes import ServiceProcesses

@@ -6,7 +6,7 @@ import time
 import httpx
 import psutil
 
-from deployments.pairing import DESCRIPTION_AGE_S
+from deployments.dispatch.pairing import DESCRIPTION_AGE_S
 from tests.faults.processes import ServiceProcesses
 from tests.serve.conftest import post_pairs, wait_for
 

@@ -1,4 +1,4 @@
-"""A set spreads over idle replicas: sooner there, the same images, and whole under load."""
+"""A set is split over idle replicas: sooner there, the same images, and whole under load."""
 
 import statistics
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.spreading import MEMORY_S
+from deployments.dispatch.splitting import MEMORY_S
 from models.time_law import TimeLaw
 from tests.faults.conftest import light
 from tests.faults.faulty_models import FAILING_SEED

@@ -16,7 +16,7 @@ PACKAGES = ("models", "deployments", "loadtests", "scripts", "benchmarks")
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 LIGHT = [
     "deployments.app",
-    "deployments.proxy",
+    "deployments.proxy.middleware",
     "models.colours",
     "models.contact_sheet",
     "models.file_structure",

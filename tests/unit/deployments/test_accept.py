@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from deployments.accept import negotiate
+from deployments.api.accept import negotiate
 from deployments.errors import NotAcceptableError
 
 OFFERED = ["application/json", "application/zip", "image/png"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from deployments.admission import Admission, Place
-from deployments.backlog import Backlog
+from deployments.admission.admission import Admission, Slot
+from deployments.admission.wait_estimate import WaitEstimate
 from deployments.errors import KeyLimitError, OverloadedError, TwinsetError
 from deployments.settings import IngressSettings, LiveSettings
 from models.interfaces import ROLES, Role
@@ -33,12 +33,12 @@ class _Metrics:
 
 
 def _admission(replicas: float = 1.0, **settings: Any) -> Admission:
-    backlogs = {role: Backlog(lambda: replicas) for role in ROLES}
-    return Admission(IngressSettings(**settings), backlogs, _Metrics())  # type: ignore[arg-type]
+    estimates = {role: WaitEstimate(lambda: replicas) for role in ROLES}
+    return Admission(IngressSettings(**settings), estimates, _Metrics())  # type: ignore[arg-type]
 
 
 @contextmanager
-def _inside(admission: Admission, lane: Role, caller: str | None = None) -> Iterator[Place]:
+def _inside(admission: Admission, lane: Role, caller: str | None = None) -> Iterator[Slot]:
     with admission.admit(caller) as place:
         place.enter(lane)
         yield place
@@ -160,7 +160,7 @@ def test_a_rate_recovers_with_time() -> None:
 
 def test_retry_after_is_when_half_of_the_work_under_way_is_done() -> None:
     admission = _admission(replicas=2, max_admitted_requests=3)
-    admission.backlogs["stable_diffusion"].observe(work=20, taken_s=40.0)  # 2 s a unit
+    admission.estimates["stable_diffusion"].observe(work=20, taken_s=40.0)  # 2 s a unit
     deadline = time.monotonic() + 1000
     for _ in range(3):
         with _inside(admission, "stable_diffusion") as place:
@@ -177,7 +177,7 @@ def test_retry_after_is_when_half_of_the_work_under_way_is_done() -> None:
 def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:
     admission = _admission()
     for work in (10, 100):
-        admission.backlogs["stable_diffusion"].observe(work=work, taken_s=float(work))
+        admission.estimates["stable_diffusion"].observe(work=work, taken_s=float(work))
     now = time.monotonic()
     with _inside(admission, "stable_diffusion") as first:
         first.expect("stable_diffusion", 100, now + 120.5)
@@ -186,7 +186,7 @@ def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:
                 second.expect("stable_diffusion", 50, now + 120.5)
             assert late.value.retry_after_s == 30
             second.expect("stable_diffusion", 10, now + 120)
-    assert admission.backlogs["stable_diffusion"].ahead_s() == 0
+    assert admission.estimates["stable_diffusion"].ahead_s() == 0
     # Alone, nobody is refused by a guess: the deadline itself will tell.
     with _inside(admission, "stable_diffusion") as alone:
         alone.expect("stable_diffusion", 500, now + 120)
@@ -203,12 +203,12 @@ def test_limits_change_while_requests_are_under_way() -> None:
 
 
 def test_small_sets_say_little_of_large_ones() -> None:
-    backlog = Backlog(lambda: 1.0)
+    estimate = WaitEstimate(lambda: 1.0)
     for _ in range(50):
-        backlog.observe(work=1, taken_s=0.12)
-    assert backlog.own_s(1500) < 1  # nothing is known of so large a set: nobody is refused for it
-    backlog.observe(work=1500, taken_s=4.6)
+        estimate.observe(work=1, taken_s=0.12)
+    assert estimate.own_s(1500) < 1  # nothing is known of so large a set: nobody is refused for it
+    estimate.observe(work=1500, taken_s=4.6)
     for _ in range(10):
-        backlog.observe(work=1, taken_s=0.12)
-    assert backlog.own_s(1) == pytest.approx(0.12, abs=0.02)
-    assert backlog.own_s(1500) == pytest.approx(4.6, abs=0.2)
+        estimate.observe(work=1, taken_s=0.12)
+    assert estimate.own_s(1) == pytest.approx(0.12, abs=0.02)
+    assert estimate.own_s(1500) == pytest.approx(4.6, abs=0.2)

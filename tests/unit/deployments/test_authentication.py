@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.authentication import ApiKeys, digest_of, read_digests
+from deployments.api.api_keys import ApiKeys, digest_of, read_digests
 from deployments.errors import UnauthenticatedError
 from scripts.api_key import add_key
 

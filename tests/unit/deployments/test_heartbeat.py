@@ -2,10 +2,10 @@
 
 import time
 
-from deployments.heartbeat import Heartbeat
+from deployments.replica.stall import StallDetector
 
 
-def _steps(heartbeat: Heartbeat, count: int, step_s: float) -> None:
+def _steps(heartbeat: StallDetector, count: int, step_s: float) -> None:
     heartbeat.start()
     for _ in range(count):
         time.sleep(step_s)
@@ -14,7 +14,7 @@ def _steps(heartbeat: Heartbeat, count: int, step_s: float) -> None:
 
 
 def test_a_step_that_takes_far_longer_than_steps_do_has_stalled() -> None:
-    heartbeat = Heartbeat(stalled_after_s=0.1)
+    heartbeat = StallDetector(stalled_after_s=0.1)
     _steps(heartbeat, 30, 0.001)
     assert heartbeat.stalled_s() is None
     heartbeat.start()
@@ -28,7 +28,7 @@ def test_a_step_that_takes_far_longer_than_steps_do_has_stalled() -> None:
 
 
 def test_a_model_whose_steps_are_slow_may_be_slow() -> None:
-    heartbeat = Heartbeat(stalled_after_s=0.01)
+    heartbeat = StallDetector(stalled_after_s=0.01)
     _steps(heartbeat, 25, 0.02)
     assert heartbeat.limit_s() > 0.4
     heartbeat.start()
@@ -37,7 +37,7 @@ def test_a_model_whose_steps_are_slow_may_be_slow() -> None:
 
 
 def test_nothing_is_judged_by_a_few_steps_or_while_nothing_runs() -> None:
-    heartbeat = Heartbeat(stalled_after_s=0.01)
+    heartbeat = StallDetector(stalled_after_s=0.01)
     _steps(heartbeat, 5, 0.001)
     heartbeat.start()
     time.sleep(0.05)

@@ -9,9 +9,9 @@ import ray
 import yaml
 from ray.util.metrics import Histogram, Metric
 
-from deployments.counting import IMAGE_ROUTES
+from deployments.api.middleware.request_metrics import IMAGE_ROUTES
+from deployments.api.routes import compatibility, pairs
 from deployments.metrics import LATENCY_BUCKETS_MS, IngressMetrics, ReplicaMetrics
-from deployments.routes import compatibility, pairs
 from scripts.rayservice import RAYSERVICE, SERVE_CONFIG
 
 ROOT = Path(__file__).resolve().parents[3]

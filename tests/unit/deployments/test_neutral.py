@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from deployments.dialects.neutral import drop_neutral
+from deployments.api.body import Body
+from deployments.api.dialects.ignored_fields import drop_ignored
 from deployments.errors import InvalidRequestError
-from deployments.parsing import Body
 
-NEUTRAL: dict[str, list[Any]] = {
+IGNORED: dict[str, list[Any]] = {
     "tiling": [False],
     "eta": [0],
     "quality": ["auto"],
@@ -28,13 +28,13 @@ NEUTRAL: dict[str, list[Any]] = {
 )
 def test_values_that_ask_for_nothing_pass(fields: dict[str, Any]) -> None:
     body = Body({**fields, "prompt": "x"}, is_json=True)
-    drop_neutral(body, NEUTRAL)
+    drop_ignored(body, IGNORED)
     assert body.fields == {"prompt": "x"}
 
 
 def test_a_form_has_them_as_text() -> None:
     body = Body({"tiling": ["false"], "eta": ["0"], "quality": ["auto"], "user": ["me"]})
-    drop_neutral(body, NEUTRAL)
+    drop_ignored(body, IGNORED)
     assert body.fields == {}
 
 
@@ -52,10 +52,10 @@ def test_a_form_has_them_as_text() -> None:
 )
 def test_values_that_ask_for_something_are_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidRequestError, match=name) as caught:
-        drop_neutral(Body({name: value}, is_json=True), NEUTRAL)
+        drop_ignored(Body({name: value}, is_json=True), IGNORED)
     assert caught.value.param == name
 
 
 def test_a_file_is_never_neutral() -> None:
     with pytest.raises(InvalidRequestError, match="quality"):
-        drop_neutral(Body({}, {"quality": [b"x"]}), NEUTRAL)
+        drop_ignored(Body({}, {"quality": [b"x"]}), IGNORED)

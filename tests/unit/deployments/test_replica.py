@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from deployments.errors import ModelFailedError
-from deployments.sets import SetJob
+from deployments.jobs import SetJob
+from deployments.replica.vae import VAEDeployment
 from deployments.settings import ModelSettings
-from deployments.vae import VAEDeployment
 from models.interfaces import DeviceLostError
 from models.parameters import VariationParameters
 from models.pixels import Crop, SquarePicture

@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
 
+from deployments.api.service import ANSWER_S, SWEEP_WIDTH
 from deployments.app import DEPLOYMENTS, build_app
-from deployments.service import ANSWER_S, SWEEP_WIDTH
 from deployments.settings import AppSettings, IngressSettings, ModelSettings
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from deployments.backlog import Backlog
-from deployments.chunks import Progress, chunk_sizes, cut
+from deployments.admission.wait_estimate import WaitEstimate
+from deployments.dispatch.chunks import Progress, chunk_sizes, cut
+from deployments.dispatch.splitting import Concurrency, Splitting, Watch
 from deployments.errors import ModelFailedError, TwinsetError
+from deployments.jobs import SetJob, SetResult, StepDone
 from deployments.metrics import IngressMetrics
-from deployments.sets import SetJob, SetResult, StepDone
-from deployments.spreading import Concurrency, Spreading, Watch
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
 from models.pixels import PictureLimits, SquarePicture, read_square
@@ -73,15 +73,15 @@ def _result(job: SetJob, number: int, revision: str) -> SetResult:
     )
 
 
-def spreading(model: Model, running: int = 2, ingresses: int = 1, max_split: int = 2) -> Spreading:
-    backlog = Backlog(lambda: 1.0)
-    return Spreading(
-        model, backlog, lambda: running, lambda: ingresses, max_split, IngressMetrics()
+def spreading(model: Model, running: int = 2, ingresses: int = 1, max_split: int = 2) -> Splitting:
+    estimate = WaitEstimate(lambda: 1.0)
+    return Splitting(
+        model, estimate, lambda: running, lambda: ingresses, max_split, IngressMetrics()
     )
 
 
 async def _make(
-    one: Spreading,
+    one: Splitting,
     job: SetJob,
     info: ModelInfo = INFO,
     watch: Callable[[StepDone], None] | None = None,

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from deployments.heartbeat import Heartbeat
-from deployments.worker import ModelWorker, SetAbortedError
+from deployments.replica.model_thread import ModelThread, SetAbortedError
+from deployments.replica.stall import StallDetector
 from models.interfaces import GeneratedSet, StepCallback
 
 SET = GeneratedSet(np.zeros((1, 2, 2, 3), np.uint8))
@@ -39,7 +39,7 @@ def test_calls_run_one_after_the_other_in_one_thread() -> None:
         return SET
 
     async def five() -> None:
-        worker = ModelWorker(Heartbeat(30.0))
+        worker = ModelThread(StallDetector(30.0))
         await asyncio.gather(*(worker.run(call, 10.0) for _ in range(5)))
 
     asyncio.run(five())
@@ -51,7 +51,7 @@ def test_cancelling_stops_the_work_within_one_step() -> None:
     seen: list[int] = []
 
     async def cancel_soon() -> None:
-        task = asyncio.create_task(ModelWorker(Heartbeat(30.0)).run(_steps(200, seen), 60.0))
+        task = asyncio.create_task(ModelThread(StallDetector(30.0)).run(_steps(200, seen), 60.0))
         await asyncio.sleep(0.1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -68,7 +68,7 @@ def test_what_waits_and_is_cancelled_never_starts() -> None:
     seen: list[int] = []
 
     async def cancel_the_second() -> None:
-        worker = ModelWorker(Heartbeat(30.0))
+        worker = ModelThread(StallDetector(30.0))
         first = asyncio.create_task(worker.run(_steps(10, []), 60.0))
         second = asyncio.create_task(worker.run(_steps(10, seen), 60.0))
         await asyncio.sleep(0.05)
@@ -83,5 +83,5 @@ def test_what_waits_and_is_cancelled_never_starts() -> None:
 def test_past_its_budget_a_set_is_given_up() -> None:
     seen: list[int] = []
     with pytest.raises(SetAbortedError):
-        asyncio.run(ModelWorker(Heartbeat(30.0)).run(_steps(200, seen), 0.1))
+        asyncio.run(ModelThread(StallDetector(30.0)).run(_steps(200, seen), 0.1))
     assert len(seen) < 20

@@ -1,0 +1,1 @@
+"""Who is let in: a bounded number of requests under way, fair between callers."""

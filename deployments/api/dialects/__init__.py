@@ -1,0 +1,1 @@
+"""One file a dialect: its routes, its fields, its answers."""

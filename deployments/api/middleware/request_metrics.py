@@ -1,0 +1,104 @@
+"""Requests counted and timed by route and status."""
+
+import time
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.metrics import IngressMetrics
+
+CALLER_LEFT = 499
+"""What nginx, and Serve's own metrics, call an answer that nobody waited for."""
+IMAGE_ROUTES = frozenset(
+    {
+        "/v1/pairs",
+        "/v1/sweep",
+        "/v1/images/edits",
+        "/v1/images/variations",
+        "/sdapi/v1/img2img",
+        "/hf/image-to-image",
+    }
+)
+"""Routes whose good answers hold images."""
+_EVENT_WITH_IMAGE = b"event: image"  # also OpenAI's: image_edit.completed
+
+
+class RequestMetrics:
+    """ASGI middleware: counts and times answers; paths that are no routes count as one."""
+
+    def __init__(self, app: ASGIApp, metrics: IngressMetrics) -> None:
+        """Take the application and its metrics."""
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and count its answer when it has ended."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(scope, self._metrics)
+
+        async def send_watched(message: Message) -> None:
+            await send(message)
+            answer.sent(message)
+
+        try:
+            await self._app(scope, receive, send_watched)
+        except Exception:
+            answer.broke()
+            raise
+        finally:
+            answer.count()
+
+
+class _Answer:
+    """What is known of one answer while it is sent."""
+
+    def __init__(self, scope: Scope, metrics: IngressMetrics) -> None:
+        """Start the clock."""
+        self._scope = scope
+        self._metrics = metrics
+        self._started = time.monotonic()
+        self._status = CALLER_LEFT
+        self._is_stream = False
+        self._has_images = False
+        self._end = CALLER_LEFT  # until the last piece is sent
+
+    def sent(self, message: Message) -> None:
+        """Note a message that has gone out."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._is_stream = _content_type(message["headers"]).startswith(b"text/event-stream")
+            self._has_images = self._status == 200 and self._route() in IMAGE_ROUTES
+        elif message["type"] == "http.response.body":
+            if self._has_images and self._is_first_image(message.get("body", b"")):
+                self._has_images = False  # of the others nothing is told
+                self._metrics.first_image_ms.observe(self._taken_ms(), tags=self._tags())
+            if not message.get("more_body", False):
+                self._end = self._status
+
+    def broke(self) -> None:
+        """Note that no handler took an exception."""
+        self._end = 500
+
+    def count(self) -> None:
+        """Count the answer as it ended."""
+        tags = {**self._tags(), "status": str(self._end)}
+        self._metrics.requests.inc(tags=tags)
+        self._metrics.request_ms.observe(self._taken_ms(), tags=tags)
+
+    def _is_first_image(self, body: bytes) -> bool:
+        return body.startswith(_EVENT_WITH_IMAGE) if self._is_stream else True
+
+    def _taken_ms(self) -> float:
+        return (time.monotonic() - self._started) * 1000
+
+    def _route(self) -> str:
+        return getattr(self._scope.get("route"), "path", "none")
+
+    def _tags(self) -> dict[str, str]:
+        return {"route": self._route()}
+
+
+def _content_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return next((value for name, value in headers if name.lower() == b"content-type"), b"")

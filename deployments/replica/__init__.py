@@ -1,0 +1,1 @@
+"""The model deployments: a model in a thread of its own, watched for stalls."""

@@ -1,9 +1,0 @@
-"""The deployment that repaints a face from noise towards a prompt."""
-
-from deployments.replica import ModelReplica
-
-
-class StableDiffusionDeployment(ModelReplica):
-    """Serves a `models.interfaces.ImageToImageModel`."""
-
-    role = "stable_diffusion"

@@ -1,9 +1,0 @@
-"""The deployment that varies a face in a VAE's latent space."""
-
-from deployments.replica import ModelReplica
-
-
-class VAEDeployment(ModelReplica):
-    """Serves a `models.interfaces.VariationModel`."""
-
-    role = "vae"
