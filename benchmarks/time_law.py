@@ -28,8 +28,9 @@ from benchmarks.law_fit import VAE_TERMS, Timed, fit, residuals
 from benchmarks.law_of_card import PEAK_TFLOPS, computed
 from benchmarks.paths import ROOT, SAMPLE_FACE
 from deployments.settings import ModelSettings
-from models.interfaces import ROLES, RGBPixels, Role
+from models.interfaces import RGBPixels
 from models.parameters import ImageToImageParameters, VariationParameters
+from models.roles import DIFFUSION, ROLES, VAE, Role
 from models.time_law import TimeLaw, law_path
 
 IMAGES = (1, 2, 5, 10)
@@ -63,10 +64,8 @@ def measured(config: Path, rounds: int) -> dict[str, Any]:
     arguments = yaml.safe_load(config.read_text())["applications"][0]["args"]
     models = {role: ModelSettings(**arguments[role]).build() for role in ROLES}
     sets = _time_grid(models, rounds)
-    laws = {
-        role: fit(sets[role], VAE_TERMS) if role == "vae" else fit(sets[role]) for role in ROLES
-    }
-    device = models["stable_diffusion"].info.device
+    laws = {role: fit(sets[role], VAE_TERMS) if role == VAE else fit(sets[role]) for role in ROLES}
+    device = models[DIFFUSION].info.device
     return {
         "kind": "measured",
         "device": device,
@@ -79,8 +78,8 @@ def measured(config: Path, rounds: int) -> dict[str, Any]:
 
 
 def _time_grid(models: Mapping[Role, Any], rounds: int) -> dict[Role, list[Timed]]:
-    cells: list[tuple[Role, int, int]] = [("vae", images, 1) for images in IMAGES]
-    cells += [("stable_diffusion", images, steps) for images in IMAGES for steps in STEPS]
+    cells: list[tuple[Role, int, int]] = [(VAE, images, 1) for images in IMAGES]
+    cells += [(DIFFUSION, images, steps) for images in IMAGES for steps in STEPS]
     face: RGBPixels = np.asarray(Image.open(SAMPLE_FACE).convert("RGB"))
     for role in ROLES:  # the first call of a model pays for what later ones have
         _time_set(models[role], role, face, images=1, steps=STEPS[0])
@@ -95,7 +94,7 @@ def _time_grid(models: Mapping[Role, Any], rounds: int) -> dict[Role, list[Timed
 
 def _time_set(model: Any, role: Role, face: RGBPixels, images: int, steps: int) -> Timed:
     parameters: VariationParameters | ImageToImageParameters = VariationParameters()
-    if role == "stable_diffusion":
+    if role == DIFFUSION:
         parameters = ImageToImageParameters("a face", strength=1.0, num_inference_steps=steps)
     started = time.perf_counter()
     # The pixels arrive as an array of this process's: the device has finished.
@@ -124,7 +123,7 @@ def _table(document: Mapping[str, Any]) -> str:
     for role, numbers in document["laws"].items():
         law = TimeLaw(**numbers)
         parts = ", ".join(f"{name} {value:.5f}" for name, value in numbers.items())
-        steps = 30 if role == "stable_diffusion" else 1
+        steps = 30 if role == DIFFUSION else 1
         lines.append(f"{role}: {parts}; a set of ten {law.seconds(10, steps):.3f} s")
     for role, cells in document.get("grid", {}).items():
         for cell in cells:

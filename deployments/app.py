@@ -5,14 +5,15 @@ from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
 from deployments.ingress import Ingress
+from deployments.replica.model_replica import ModelReplica
 from deployments.replica.stable_diffusion import StableDiffusionDeployment
 from deployments.replica.vae import VAEDeployment
 from deployments.settings import AppSettings
-from models.interfaces import Role
+from models.roles import DIFFUSION, VAE, Role
 
-DEPLOYMENTS: dict[Role, str] = {
-    "vae": VAEDeployment.__name__,
-    "stable_diffusion": StableDiffusionDeployment.__name__,
+DEPLOYMENTS: dict[Role, type[ModelReplica]] = {
+    VAE: VAEDeployment,
+    DIFFUSION: StableDiffusionDeployment,
 }
 
 
@@ -27,12 +28,12 @@ def build_app(args: AppSettings) -> Application:
     routing = RequestRouterConfig(
         request_router_class="deployments.dispatch.request_router:LeastLoadedRouter"
     )
-    vae = serve.deployment(VAEDeployment, name=DEPLOYMENTS["vae"], request_router_config=routing)
-    diffusion = serve.deployment(
-        StableDiffusionDeployment,
-        name=DEPLOYMENTS["stable_diffusion"],
-        request_router_config=routing,
-    )
+    handles = {
+        role: serve.deployment(replica, name=replica.__name__, request_router_config=routing).bind(
+            getattr(args, role)
+        )
+        for role, replica in DEPLOYMENTS.items()
+    }
+    names = {role: replica.__name__ for role, replica in DEPLOYMENTS.items()}
     ingress = serve.deployment(serve.ingress()(Ingress), name="Ingress")
-    handles = {"vae": vae.bind(args.vae), "stable_diffusion": diffusion.bind(args.stable_diffusion)}
-    return ingress.bind(args, handles, DEPLOYMENTS)
+    return ingress.bind(args, handles, names)

@@ -7,8 +7,6 @@ who call.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ray.serve.handle import DeploymentHandle
-
 CARD = "card"
 OWN = ""
 """Of a replica that computes on no GPU: it has its CPUs to itself."""
@@ -33,16 +31,3 @@ def places(metadata: Iterable[Mapping[str, Any]]) -> int:
     """
     cards = [str(one.get(CARD, UNKNOWN)) for one in metadata]
     return cards.count(OWN) + len({*cards} - {OWN, UNKNOWN})
-
-
-def places_of(handle: DeploymentHandle) -> int:
-    """Return on how many cards the replicas of a deployment compute, at least 1.
-
-    Ray has no public name for it: as in `deployments/proxy/middleware.py` (2.60).
-    """
-    try:
-        router = handle._init_router()._asyncio_router._request_router
-        replicas = list(router.curr_replicas.values())
-    except AttributeError:
-        return 1
-    return max(1, places(one.replica_metadata for one in replicas))

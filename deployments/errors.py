@@ -10,8 +10,9 @@
     ├── SlowUploadError          408  the body did not arrive in time
     ├── TooLargeError            413  the body is over the limit
     ├── UnsupportedMediaError    415  neither multipart nor JSON
-    ├── OverloadedError          429  full; with Retry-After
-    ├── KeyLimitError            429  one key's share or rate is used up; with Retry-After
+    ├── RefusedError             429  turned away for now; with Retry-After
+    │   ├── OverloadedError           full
+    │   └── KeyLimitError             one key's share or rate is used up
     ├── ModelFailedError         500  a model raised; ours to mend
     ├── OutOfMemoryError         503  a model ran out of GPU memory; with Retry-After
     ├── ModelUnavailableError    503  a model is away; with Retry-After
@@ -107,17 +108,36 @@ class UnsupportedMediaError(TwinsetError):
     code = "unsupported_media_type"
 
 
-class OverloadedError(TwinsetError):
-    """As many requests as allowed are under way."""
+class RefusedError(TwinsetError):
+    """Turned away for now.
+
+    Attributes:
+        reason: for operators: full, share, rate, deadline, model_queue.
+    """
 
     type = "rate_limit_error"
+
+    def __init__(
+        self,
+        message: str,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+        reason: str = "full",
+    ) -> None:
+        """Take the sentence, for how long to wait, and the reason."""
+        super().__init__(message, param, retry_after_s)
+        self.reason = reason
+
+
+class OverloadedError(RefusedError):
+    """As many requests as allowed are under way."""
+
     code = "overloaded"
 
 
-class KeyLimitError(TwinsetError):
+class KeyLimitError(RefusedError):
     """One key has used up its share of the places, or its rate."""
 
-    type = "rate_limit_error"
     code = "key_limit_exceeded"
 
 

@@ -1,8 +1,6 @@
 """The deployment behind HTTP: builds the service of one ingress replica and its application."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,13 @@ from deployments.admission.wait_estimate import WaitEstimate
 from deployments.api.api_keys import ApiKeys
 from deployments.api.application import build_application
 from deployments.api.service import Service
-from deployments.cards import places_of
 from deployments.dispatch.model_client import ModelClient
 from deployments.dispatch.pairing import Pairing
-from deployments.dispatch.replica_counts import ReplicaCounts
+from deployments.dispatch.replica_counts import ReplicaCounts, places_of
 from deployments.dispatch.splitting import Splitting
 from deployments.metrics import IngressMetrics
 from deployments.settings import AppSettings
-from models.interfaces import ROLES, Role
+from models.roles import FACTS, ROLES, Role
 
 
 class Ingress:
@@ -41,46 +38,41 @@ class Ingress:
             ValueError: the file of API keys cannot be used.
         """
         self._settings = settings
-        self._http: FastAPI | None = None
         self._metrics = IngressMetrics()
         context = serve.get_replica_context()
-        counts = ReplicaCounts(context.app_name)
+        counts = ReplicaCounts(context.app_name, deployments)
 
         def share(name: str) -> Callable[[], float]:
             return lambda: counts.running(name) / counts.running(context.deployment)
 
         estimates = {role: WaitEstimate(share(deployments[role])) for role in ROLES}
         attempts = settings.ingress.max_attempts
-        calls = {role: ModelClient(role, handles[role], attempts, self._metrics) for role in ROLES}
-        # A VAE's set is made in no time: cut in two it would take as long.
-        splits = {"vae": 1, "stable_diffusion": settings.ingress.max_split}
+        clients = {
+            role: ModelClient(role, handles[role], attempts, self._metrics) for role in ROLES
+        }
         splittings = {
             role: Splitting(
-                calls[role],
+                clients[role],
                 estimates[role],
                 partial(places_of, handles[role]),
                 partial(counts.running, context.deployment),
-                splits[role],
+                settings.ingress.max_split if FACTS[role].may_be_split else 1,
                 self._metrics,
             )
             for role in ROLES
         }
         keys_file = settings.api_keys_file
         self._service = Service(
-            settings=settings,
-            limits=settings.limits.picture_limits(),
-            keys=None if keys_file is None else ApiKeys(Path(keys_file).expanduser()),
-            pairing=Pairing(calls, splittings),
-            admission=Admission(settings.ingress, estimates, self._metrics),
-            decoders=ThreadPoolExecutor(settings.ingress.max_decoding, "decode"),
-            counts=counts,
-            deployments=deployments,
+            settings,
+            None if keys_file is None else ApiKeys(Path(keys_file).expanduser()),
+            Pairing(clients, splittings),
+            counts,
+            Admission(settings.ingress, estimates, self._metrics),
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the application; Serve calls this once, in the replica, after the constructor."""
-        self._http = build_application(self._service, self._metrics)
-        return self._http
+        return build_application(self._service, self._metrics)
 
     def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Change live settings, without a restart; requests under way keep their deadlines.
@@ -93,11 +85,7 @@ class Ingress:
             pydantic.ValidationError: a key is unknown, or its value out of range.
         """
         ingress = self._settings.ingress.changed(user_config)
-        self._service.admission.limit(ingress)
-        settings = self._settings.model_copy(update={"ingress": ingress})
-        self._service = replace(self._service, settings=settings)
-        if self._http is not None:
-            self._http.state.service = self._service
+        self._service.configure(self._settings.model_copy(update={"ingress": ingress}))
 
     async def check_health(self) -> None:
         """Answer; asynchronous, so that it cannot starve behind requests."""

@@ -27,7 +27,8 @@ from models.interfaces import (
     StepCallback,
     ignore_steps,
 )
-from models.parameters import ImageToImageParameters, Parameters, VariationParameters
+from models.parameters import Parameters
+from models.roles import FACTS
 from models.seeds import MAX_IMAGES
 
 KERNEL_BYTES = int(0.25 * GIB)
@@ -275,25 +276,10 @@ def _peak_bytes(model: _Model, images: int, device: torch.device | None) -> int 
     try:
         if prepare := getattr(model, "prepare", None):
             prepare()
-        model.generate(grey, range(images), largest_parameters(model.info))
+        model.generate(grey, range(images), FACTS[model.info.role].largest(model.info.defaults))
         return torch.cuda.max_memory_reserved(device)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
     torch.cuda.empty_cache()
     return None
-
-
-def largest_parameters(info: ModelInfo) -> Parameters:
-    """Return parameters that take as much memory as any, in as few steps as show it.
-
-    With guidance the UNet sees each image twice; further steps take no more memory.
-    """
-    if info.role == "vae":
-        return VariationParameters()
-    return ImageToImageParameters(
-        prompt=str(info.defaults.get("prompt", "")),
-        strength=1.0,
-        guidance_scale=7.5,
-        num_inference_steps=2,
-    )

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.parameters import ImageToImageParameters, VariationParameters
-
-Role = Literal["vae", "stable_diffusion"]
-ROLES: tuple[Role, ...] = ("vae", "stable_diffusion")
+from models.roles import Role
 
 RGBPixels = NDArray[np.uint8]
 """(H, W, 3) or (N, H, W, 3) uint8 in [0, 255], sRGB, C-contiguous."""

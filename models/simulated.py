@@ -8,16 +8,10 @@ from dataclasses import asdict, replace
 import numpy as np
 from PIL import Image
 
-from models.interfaces import (
-    GeneratedSet,
-    ModelInfo,
-    RGBPixels,
-    Role,
-    StepCallback,
-    ignore_steps,
-)
+from models.interfaces import GeneratedSet, ModelInfo, RGBPixels, StepCallback, ignore_steps
 from models.parameters import ImageToImageParameters, VariationParameters
 from models.pixels import resize
+from models.roles import DIFFUSION, VAE, Role
 from models.time_law import TimeLaw, read_law
 
 SIDE_PX = 64
@@ -57,7 +51,7 @@ class SimulatedModel:
             on_step(step, steps)
         base = resize(image, SIDE_PX, Image.Resampling.BILINEAR)
         images = [_tint(base, seed, parameters) for seed in seeds]
-        unet_calls = steps if self._info.role == "stable_diffusion" else 0
+        unet_calls = steps if self._info.role == DIFFUSION else 0
         return GeneratedSet(np.stack(images), unet_calls=unet_calls)
 
 
@@ -70,8 +64,8 @@ def load_simulated_vae(
 ) -> SimulatedModel:
     """Build a simulated VAE: a model factory; arguments as of `load_simulated_diffusion`."""
     numbers = {"fixed_s": fixed_s, "image_step_s": image_step_s, "jitter": jitter}
-    chosen = _law("vae", law, numbers, TimeLaw(fixed_s=0.05, image_step_s=0.002))
-    return SimulatedModel(_info("vae", asdict(VariationParameters())), chosen.slowed(slowdown))
+    chosen = _law(VAE, law, numbers, TimeLaw(fixed_s=0.05, image_step_s=0.002))
+    return SimulatedModel(_info(VAE, asdict(VariationParameters())), chosen.slowed(slowdown))
 
 
 def load_simulated_diffusion(
@@ -99,9 +93,9 @@ def load_simulated_diffusion(
         "jitter": jitter,
     }
     default = TimeLaw(fixed_s=0.1, step_s=0.005, image_step_s=0.004)
-    chosen = _law("stable_diffusion", law, numbers, default)
+    chosen = _law(DIFFUSION, law, numbers, default)
     defaults = asdict(ImageToImageParameters(prompt="a face"))
-    return SimulatedModel(_info("stable_diffusion", defaults), chosen.slowed(slowdown))
+    return SimulatedModel(_info(DIFFUSION, defaults), chosen.slowed(slowdown))
 
 
 def _law(

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from models.interfaces import Role
+from models.roles import Role
 
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 

@@ -15,14 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from models.interfaces import Role
+from models.roles import FACTS, Role
 
 MANIFEST_FILE = "manifest.json"
 SOURCE_FILE = "source.json"
-MODEL_DIRECTORIES: Mapping[Role, str] = {
-    "vae": "celeba-vae",
-    "stable_diffusion": "stable-diffusion-v1-5",
-}
 FORMAT = 1
 LOGGER = logging.getLogger(__name__)
 
@@ -88,7 +84,7 @@ def measure(
         path.relative_to(weights_dir).as_posix(): FileFacts(
             sha256_of(path, on_bytes), path.stat().st_size
         )
-        for path in files_under(weights_dir / MODEL_DIRECTORIES[role])
+        for path in files_under(weights_dir / FACTS[role].weights_folder)
     }
 
 
@@ -170,7 +166,7 @@ def _entries(weights_dir: Path, role: Role | None) -> dict[str, FileFacts]:
     files = read_manifest(weights_dir)
     if role is None:
         return files
-    folder = MODEL_DIRECTORIES[role]
+    folder = FACTS[role].weights_folder
     own = {name: facts for name, facts in files.items() if name.startswith(f"{folder}/")}
     if not own:
         raise WeightsError(
@@ -190,7 +186,7 @@ def _wrong_size(path: Path, name: str, facts: FileFacts) -> str | None:
 
 
 def _extras(weights_dir: Path, role: Role | None, files: Mapping[str, FileFacts]) -> Iterator[str]:
-    root = weights_dir if role is None else weights_dir / MODEL_DIRECTORIES[role]
+    root = weights_dir if role is None else weights_dir / FACTS[role].weights_folder
     for path in files_under(root):
         name = path.relative_to(weights_dir).as_posix()
         if name not in files and name != MANIFEST_FILE and _LOADED.fullmatch(path.suffix):
@@ -218,7 +214,7 @@ def checked_directory(weights_dir: str | Path, role: Role) -> Path:
 
     for sentence in damages(root, role, count):
         raise WeightsError(f"{root.absolute()}: {sentence}")
-    directory = root / MODEL_DIRECTORIES[role]
+    directory = root / FACTS[role].weights_folder
     LOGGER.info(
         "checked %.2f GB of weights in %s against %s in %.1f s",
         read_bytes / 1e9,

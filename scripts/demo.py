@@ -19,12 +19,12 @@ from typing import Any
 import httpx
 from tqdm import tqdm
 
+from models.roles import FACTS
 from scripts.serve import ROOT, SAMPLE_FACE, RunningService, ServeError, running
 from scripts.signals import stop_on_signals
 
 TIMEOUT_S = 120.0
 MANIFEST, SHEET = "manifest.json", "contact-sheet.png"  # as they are named in the zip answer
-TITLES = {"vae": "VAE", "stable_diffusion": "Stable Diffusion"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _report(answer: dict[str, Any], out: Path, timings: Timings) -> None:
     for role, made in answer["sets"].items():
         metrics, milliseconds = made["metrics"], made["timings_ms"]
         lines.append(
-            f"  {TITLES[role]:<17} {made['model']:<15} {milliseconds['model'] / 1000:5.2f} s"
+            f"  {FACTS[role].title:<17} {made['model']:<15} {milliseconds['model'] / 1000:5.2f} s"
             f"   pairwise_rmse {metrics['pairwise_rmse']:.3f}"
             f"   input_rmse {metrics['input_rmse']:.3f}"
             f"   laplacian_variance {metrics['laplacian_variance']:.4f}"

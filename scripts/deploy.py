@@ -17,7 +17,7 @@ import yaml
 from tqdm import tqdm
 
 from deployments.api.api_keys import ApiKeys
-from models.interfaces import ROLES
+from models.roles import ROLES
 from scripts.check_configs import check_file
 from scripts.serve_schema import check_serve
 

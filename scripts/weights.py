@@ -12,11 +12,10 @@ from typing import Literal
 from tqdm import tqdm
 
 from models.downloads import DownloadError
-from models.interfaces import ROLES, Role
+from models.roles import FACTS, ROLES, VAE, Role
 from models.stable_diffusion.config import PUBLISHED_REVISION
 from models.weights_manifest import (
     MANIFEST_FILE,
-    MODEL_DIRECTORIES,
     SOURCE_FILE,
     FileFacts,
     OnBytes,
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"twinset: {error}\n")
         return 1
     sys.stdout.write(
-        f"Prepared in {directory}: {', '.join(MODEL_DIRECTORIES[role] for role in roles)}\n"
+        f"Prepared in {directory}: {', '.join(FACTS[role].weights_folder for role in roles)}\n"
         f"Serve them with `weights_dir: {directory}` in the options of both models; the directory "
         "can be copied to other machines as it is.\n"
     )
@@ -111,7 +110,7 @@ def prepare(weights_dir: Path, roles: Sequence[Role], precision: StoredPrecision
     weights_dir.mkdir(parents=True, exist_ok=True)
     with _alone(weights_dir):
         for role in roles:
-            folder = MODEL_DIRECTORIES[role]
+            folder = FACTS[role].weights_folder
             _refuse_foreign(weights_dir / folder)
             whole = _is_whole(weights_dir, role)
             if whole and _is_wanted(weights_dir / folder, role, precision):
@@ -141,7 +140,7 @@ def _manifest_folders(weights_dir: Path) -> set[str]:
 
 
 def _is_whole(weights_dir: Path, role: Role) -> bool:
-    directory = weights_dir / MODEL_DIRECTORIES[role]
+    directory = weights_dir / FACTS[role].weights_folder
     if not directory.is_dir():
         return False
     with _reading(f"checking {directory.name}", _bytes_under(directory)) as on_bytes:
@@ -152,7 +151,7 @@ def _is_whole(weights_dir: Path, role: Role) -> bool:
 
 
 def _is_wanted(directory: Path, role: Role, precision: StoredPrecision) -> bool:
-    if role == "vae":
+    if role == VAE:
         return True
     from models.stable_diffusion.published import source_of
 
@@ -162,21 +161,21 @@ def _is_wanted(directory: Path, role: Role, precision: StoredPrecision) -> bool:
 
 def _save_good_files(weights_dir: Path, role: Role, draft: Path) -> None:
     """Move a damaged model's good files to where it is fetched anew."""
-    directory = weights_dir / MODEL_DIRECTORIES[role]
+    directory = weights_dir / FACTS[role].weights_folder
     if draft.exists() or not directory.is_dir():
         return
     known = _manifest_or_empty(weights_dir)
     for path in files_under(directory):
         facts = known.get(path.relative_to(weights_dir).as_posix())
         # The VAE is small and one conversion: its files are only good together.
-        if facts is not None and (role == "vae" or sha256_of(path) != facts.sha256):
+        if facts is not None and (role == VAE or sha256_of(path) != facts.sha256):
             path.unlink()
     directory.rename(draft)
 
 
 def _fetch(role: Role, draft: Path, precision: StoredPrecision) -> None:
     # Imported here: checking a directory needs neither torch nor the hub.
-    if role == "vae":
+    if role == VAE:
         from models.celeba_vae.published import prepare_published as prepare_vae
 
         prepare_vae(draft)
@@ -190,7 +189,7 @@ def _enter(weights_dir: Path, role: Role, draft: Path) -> None:
     """Give a fetched model its name and enter it into the manifest."""
     for path in files_under(draft):
         path.chmod(path.stat().st_mode | 0o444)  # a replica may be another user
-    directory = weights_dir / MODEL_DIRECTORIES[role]
+    directory = weights_dir / FACTS[role].weights_folder
     replaced = weights_dir / f".{directory.name}.old"
     shutil.rmtree(replaced, ignore_errors=True)
     if directory.exists():

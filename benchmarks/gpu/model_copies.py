@@ -16,6 +16,7 @@ from benchmarks.gpu.networks import full_size_networks, published_scheduler, tin
 from benchmarks.gpu.workload import DTYPES, Precision, Workload
 from benchmarks.paths import ROOT
 from models.interfaces import ModelInfo, RGBPixels
+from models.roles import DIFFUSION
 from models.stable_diffusion.checkpoint import load_pipeline
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.config import StableDiffusionConfig
@@ -64,9 +65,7 @@ class ModelCopies:
     def info(self) -> ModelInfo:
         """Describe the weights, as far as the sampler asks."""
         defaults = {"prompt": self.workload.parameters.prompt}
-        return ModelInfo(
-            "stable-diffusion-v1-5", "stable_diffusion", "", self.workload.image_px, defaults
-        )
+        return ModelInfo("stable-diffusion-v1-5", DIFFUSION, "", self.workload.image_px, defaults)
 
     def components(self, precision: Precision) -> Components:
         """Return a copy of all parts, the caller's own: tuning changes networks in place."""

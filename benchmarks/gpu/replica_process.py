@@ -23,8 +23,8 @@ import torch
 
 from models.celeba_vae.checkpoint import load_vae
 from models.cuda_context import GIB
-from models.gpu import largest_parameters
 from models.interfaces import DeviceMemoryError
+from models.roles import FACTS, ROLES, VAE
 from models.stable_diffusion.checkpoint import load_stable_diffusion
 from models.weights_manifest import WeightsError
 
@@ -62,7 +62,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("role", choices=("vae", "stable_diffusion"))
+    parser.add_argument("role", choices=ROLES)
     parser.add_argument("--weights", required=True, help="directory as `make weights` leaves it")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--share", type=float, default=1.0, help="of the card, 0 to 1")
@@ -98,7 +98,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _load(options: argparse.Namespace) -> Any:
     device, share, weights = options.device, options.share, options.weights
-    if options.role == "vae":
+    if options.role == VAE:
         return load_vae(weights_dir=weights, device=device, gpu_share=share)
     compiled: dict[str, Any] = {}
     if options.compile_cache:
@@ -116,7 +116,7 @@ def _load(options: argparse.Namespace) -> Any:
 
 def _busy(model: Any, closed: Event, too_large: int | None) -> dict[str, Any]:
     face = np.full((512, 512, 3), 128, dtype=np.uint8)
-    parameters = largest_parameters(model.info)
+    parameters = FACTS[model.info.role].largest(model.info.defaults)
     facts: dict[str, Any] = {}
     if too_large:
         try:

@@ -30,6 +30,8 @@ from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.report import Report
 from benchmarks.gpu.running import command_for, run_parts
 from benchmarks.paths import ROOT, SAMPLE_FACE
+from models.roles import DIFFUSION as ROLE
+from models.roles import ROLES
 from scripts.loadtest import run_locust
 from scripts.serve import RunningService, ServeError, running
 from scripts.signals import stop_on_signals
@@ -95,13 +97,13 @@ def config_of(production: dict[str, Any], weights_dir: Path, tiny: bool) -> dict
         tiny: on the CPU, with tiny networks and little of the machine's cores.
     """
     (application,) = production["applications"]
-    for role in ("vae", "stable_diffusion"):
+    for role in ROLES:
         options = application["args"][role]["options"]
         options["weights_dir"] = str(weights_dir)
         if tiny:
             options |= {"device": "cpu", "torch_threads": 1}
     if tiny:
-        application["args"]["stable_diffusion"]["options"] |= {
+        application["args"][ROLE]["options"] |= {
             "precision": "float32",
             "image_size_px": 32,
         }
@@ -177,7 +179,7 @@ def _ask(client: httpx.Client, seed: int) -> dict[str, Any]:
     if seeds != list(range(seed, seed + 10)):
         raise CheckError(f"seed {seed}: the pairs have the seeds {seeds}")
     for pair in answer["pairs"]:
-        for role in ("vae", "stable_diffusion"):
+        for role in ROLES:
             # Random weights make noise, of which a safety checker may think anything.
             if pair[role]["status"] not in ("ok", "filtered"):
                 raise CheckError(f"seed {pair['seed']}, {role}: {pair[role]['status']}")
@@ -189,7 +191,7 @@ def _images(answer: dict[str, Any]) -> list[Any]:
     return [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(pair[role]["b64_json"]))).convert("RGB"))
         for pair in answer["pairs"]
-        for role in ("vae", "stable_diffusion")
+        for role in ROLES
         if pair[role].get("b64_json")
     ]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmarks.gpu.parts import Setting, Tell
 from benchmarks.gpu.replicas import Replica
+from models.roles import DIFFUSION
 
 
 def cache_of(setting: Setting) -> Path:
@@ -19,6 +20,6 @@ def run(setting: Setting, tell: Tell) -> None:
     for state in ("cold", "warm"):
         tell(f"starts a replica, cache {state}")
         options = ("--compile-cache", str(cache))
-        replica = Replica("stable_diffusion", 1.0, setting, *options)
+        replica = Replica(DIFFUSION, 1.0, setting, *options)
         facts = replica.ready()
         tell(**{state: facts | replica.end()})

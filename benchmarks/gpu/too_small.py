@@ -5,6 +5,7 @@ import torch
 from benchmarks.gpu.clock import GIB
 from benchmarks.gpu.parts import Setting, Tell
 from benchmarks.gpu.replicas import Replica
+from models.roles import DIFFUSION
 
 SHARES_GIB = {"less than the weights": 2.5, "less than a set": 4.5}
 """With CUDA's own 0.85 GiB, less than the weights in float16 (2.55 GiB), and less than a set beside
@@ -19,7 +20,6 @@ def run(setting: Setting, tell: Tell) -> None:
     total_gib = torch.cuda.get_device_properties(setting.device).total_memory / GIB
     tell("starts two replicas that cannot fit")
     replicas = {
-        name: Replica("stable_diffusion", gib / total_gib, setting)
-        for name, gib in SHARES_GIB.items()
+        name: Replica(DIFFUSION, gib / total_gib, setting) for name, gib in SHARES_GIB.items()
     }
     tell(sentences={name: one.refusal() for name, one in replicas.items()})

@@ -14,9 +14,9 @@ from benchmarks.gpu.parts import Setting, Tell
 from models.celeba_vae.checkpoint import save_network
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
+from models.roles import DIFFUSION, FACTS, VAE
 from models.weights_manifest import (
     MANIFEST_FILE,
-    MODEL_DIRECTORIES,
     SOURCE_FILE,
     measure,
     write_manifest,
@@ -66,7 +66,7 @@ def prepared_diffusion(setting: Setting) -> Path | None:
     directory = find(setting)
     if directory is None or directory == setting.out / "weights":
         return None
-    return directory / MODEL_DIRECTORIES["stable_diffusion"]
+    return directory / FACTS[DIFFUSION].weights_folder
 
 
 def write_random(setting: Setting, directory: Path) -> None:
@@ -87,13 +87,11 @@ def write_random(setting: Setting, directory: Path) -> None:
             size={"shortest_edge": side}, crop_size={"height": side, "width": side}
         ),
     )
-    diffusion = directory / MODEL_DIRECTORIES["stable_diffusion"]
+    diffusion = directory / FACTS[DIFFUSION].weights_folder
     pipeline.save_pretrained(diffusion, variant="fp16")
     (diffusion / SOURCE_FILE).write_text(json.dumps({"revision": "random"}))
-    save_network(_random_vae(), directory / MODEL_DIRECTORIES["vae"])
-    write_manifest(
-        directory, {**measure(directory, "vae"), **measure(directory, "stable_diffusion")}
-    )
+    save_network(_random_vae(), directory / FACTS[VAE].weights_folder)
+    write_manifest(directory, {**measure(directory, VAE), **measure(directory, DIFFUSION)})
 
 
 @torch.inference_mode()

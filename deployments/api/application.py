@@ -1,4 +1,4 @@
-"""The HTTP application: the routes, the error answers, the headers."""
+"""The HTTP application: its routes, its error answers, its middleware."""
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -7,10 +7,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from deployments import errors
+from deployments.api.dialects import routers
 from deployments.api.middleware.disconnects import CancelOnDisconnect
 from deployments.api.middleware.request_metrics import RequestMetrics
 from deployments.api.middleware.security_headers import SecurityHeaders
-from deployments.api.routes import compatibility, page, pairs, status
+from deployments.api.refusals import Refusals
+from deployments.api.routes import inspect, page, status
 from deployments.api.service import Service
 from deployments.metrics import IngressMetrics
 from models import __version__
@@ -29,8 +31,9 @@ def build_application(service: Service, metrics: IngressMetrics) -> FastAPI:
         redirect_slashes=False,
     )
     http.state.service = service
-    for module in (pairs, compatibility, status, page):
-        http.include_router(module.router)
+    http.state.refusals = Refusals(metrics)
+    for router in (*routers(), inspect.router, status.router, page.router):
+        http.include_router(router)
     http.mount("/web", page.WebFiles(directory=page.WEB), name="web")
     http.add_exception_handler(errors.TwinsetError, _twinset_error)
     http.add_exception_handler(HTTPException, _http_error)
@@ -44,6 +47,7 @@ def build_application(service: Service, metrics: IngressMetrics) -> FastAPI:
 
 async def _twinset_error(request: Request, error: Exception) -> Response:
     known = error if isinstance(error, errors.TwinsetError) else errors.TwinsetError("it broke")
+    request.app.state.refusals.note(known, request)
     headers = {"Cache-Control": "no-store"}
     if known.retry_after_s is not None:
         headers["Retry-After"] = str(known.retry_after_s)

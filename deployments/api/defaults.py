@@ -4,13 +4,9 @@ from dataclasses import fields
 
 from deployments.api.schemas.requests import GenerationFields
 from deployments.errors import InvalidRequestError
-from models.interfaces import ModelInfo, Role
-from models.parameters import ImageToImageParameters, Parameters, VariationParameters
-
-_PARAMETERS: dict[Role, type[Parameters]] = {
-    "vae": VariationParameters,
-    "stable_diffusion": ImageToImageParameters,
-}
+from models.interfaces import ModelInfo
+from models.parameters import Parameters
+from models.roles import FACTS, Role
 
 
 def resolve_parameters(role: Role, request: GenerationFields, info: ModelInfo) -> Parameters:
@@ -20,11 +16,11 @@ def resolve_parameters(role: Role, request: GenerationFields, info: ModelInfo) -
         InvalidRequestError: values that do not go together, such as a strength that leaves no step.
     """
     chosen = dict(info.defaults)
-    for name in (one.name for one in fields(_PARAMETERS[role])):
+    for name in (one.name for one in fields(FACTS[role].parameters)):
         value = getattr(request, name)
         if value is not None:
             chosen[name] = value
     try:
-        return _PARAMETERS[role](**chosen)  # type: ignore[arg-type]
+        return FACTS[role].parameters(**chosen)  # type: ignore[arg-type]
     except ValueError as error:
         raise InvalidRequestError(str(error), param=str(error).split(" ", 1)[0]) from error

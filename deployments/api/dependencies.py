@@ -3,6 +3,7 @@
 import base64
 from functools import cache
 from io import BytesIO
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -11,13 +12,17 @@ from PIL import Image
 from pydantic import BaseModel
 
 from deployments import errors
-from deployments.api.routes.page import WEB
+from deployments.api.body import Body
 from deployments.api.schemas.errors import ErrorEnvelope
 from deployments.api.service import Service
+from deployments.errors import InvalidRequestError
 
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorEnvelope} for status in sorted(set(errors.HTTP_STATUS.values()))
 }
+PROMPT = "a portrait of a woman with red hair"
+"""Of examples in the documentation."""
+_FACE = Path(__file__).parent.parent / "web" / "sample-face.png"
 _BEARER = HTTPBearer(auto_error=False, description="An API key, where the service asks for one")
 
 
@@ -42,9 +47,19 @@ def authenticate(
     Raises:
         UnauthenticatedError: no key, or a wrong one.
     """
-    request.state.caller = None
-    if service.keys is not None:
-        request.state.caller = service.keys.check(request.headers.get("authorization"))
+    request.state.caller = service.caller(request.headers.get("authorization"))
+
+
+async def our_body(request: Request, service: Service) -> Body:
+    """Read the body of one of our own routes, which take no field in the address.
+
+    Raises:
+        TwinsetError: as `Service.body`, or a field stands in the address.
+    """
+    for name in request.query_params:
+        message = f"{name} stands in the address: send it as a field of the body"
+        raise InvalidRequestError(message, param=name)
+    return await service.body(request)
 
 
 def body_of(
@@ -113,6 +128,6 @@ def _picture(media_type: str) -> dict[str, Any]:
 def example_picture() -> str:
     """Return the sample face in base64, small: what `/docs` sends has to be a picture."""
     buffer = BytesIO()
-    with Image.open(WEB / "sample-face.png") as opened:
+    with Image.open(_FACE) as opened:
         opened.convert("RGB").resize((96, 96)).save(buffer, "JPEG", quality=80)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -1,10 +1,9 @@
-"""What every request for images goes through, whatever dialect it speaks."""
+"""One ingress replica's service: the steps that every request for images goes through."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,64 +16,147 @@ from deployments.api.api_keys import ApiKeys
 from deployments.api.body import Body, read_body
 from deployments.api.defaults import resolve_parameters
 from deployments.api.schemas.requests import GenerationFields, PictureFields, SeedFields
-from deployments.dispatch.pairing import MadeSet, Outcome, Pairing, PairJob
-from deployments.dispatch.replica_counts import ReplicaCounts
+from deployments.jobs import (
+    Deadline,
+    MadeSet,
+    Outcome,
+    PairJob,
+    PairMaker,
+    ReplicaCounter,
+    Watcher,
+)
 from deployments.settings import AppSettings
-from models.interfaces import ModelInfo, Role
+from models.interfaces import ModelInfo
 from models.parameters import VariationParameters
-from models.pixels import Crop, PictureLimits, SquarePicture, UnusablePictureError, read_square
+from models.pixels import (
+    Crop,
+    PictureLimits,
+    SquarePicture,
+    UnusablePictureError,
+    has_picture_header,
+    read_square,
+)
+from models.provenance import Provenance, read_provenance
+from models.roles import ROLES, VAE, Role, slowest
 from models.seeds import resolve_seeds
 
 BodyT = TypeVar("BodyT")
 
-ANSWER_S = 0.5
-"""Seconds after the deadline in which what is there by then is put together."""
 SWEEP_WIDTH = 4
 """Sets of one sweep under way at once: two replicas' worth, so that others get their turn."""
+_RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """A request in our own terms.
+    """A request for images in our own terms.
 
     Attributes:
         fields: checked, except against the served weights.
         picture: the bytes of the picture file.
         roles: of the sets to make.
         allow_partial: when one model fails, the other set is wanted.
-        check: refuses what the served weights cannot do in the caller's dialect.
+        sets: how many sets of its slowest model the request asks for.
     """
 
     fields: GenerationFields
     picture: bytes
     roles: Sequence[Role]
     allow_partial: bool = False
-    check: Callable[[Mapping[Role, ModelInfo]], None] = lambda models: None
+    sets: int = 1
 
 
 @dataclass(frozen=True)
-class Service:
-    """The parts of one ingress replica, and the steps of a request.
+class Served:
+    """What the models that a request asks for say of themselves.
 
     Attributes:
-        settings: of the application.
-        limits: what is refused of a picture.
-        keys: of the callers; None when anybody may call.
-        pairing: the two models.
-        admission: the bound on requests under way.
-        decoders: threads of their own, which bound what is decoded at once.
-        counts: of replicas.
-        deployments: the names of the deployments, by role.
+        models: by role, of those that answered.
+        away: by role, the failures of the others.
+        deadline: of the request.
     """
 
-    settings: AppSettings
-    limits: PictureLimits
-    keys: ApiKeys | None
-    pairing: Pairing
-    admission: Admission
-    decoders: ThreadPoolExecutor
-    counts: ReplicaCounts
-    deployments: Mapping[Role, str]
+    models: Mapping[Role, ModelInfo]
+    away: Mapping[Role, errors.TwinsetError]
+    deadline: Deadline
+
+
+class Service:
+    """The steps of a request, over the two models and the bound on requests under way."""
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        keys: ApiKeys | None,
+        pairs: PairMaker,
+        replicas: ReplicaCounter,
+        admission: Admission,
+    ) -> None:
+        """Take what the steps need.
+
+        Args:
+            settings: of the application.
+            keys: of the callers; None when anybody may call.
+            pairs: makes the sets.
+            replicas: counts the models' replicas.
+            admission: bounds the requests under way.
+        """
+        self.limits: PictureLimits = settings.limits.picture_limits()
+        self._live = settings.ingress
+        self._keys = keys
+        self._pairs = pairs
+        self._replicas = replicas
+        self._admission = admission
+        # Threads of their own, which bound what is decoded at once.
+        self._decoders = ThreadPoolExecutor(settings.ingress.max_decoding, "decode")
+
+    def configure(self, settings: AppSettings) -> None:
+        """Change live settings; requests under way keep their deadlines."""
+        self._live = settings.ingress
+        self._admission.limit(settings.ingress)
+
+    @property
+    def request_timeout_s(self) -> float:
+        """The longest that a request may take, seconds."""
+        return self._live.request_timeout_s
+
+    @property
+    def event_ping_s(self) -> float:
+        """After how many silent seconds an event stream sends a ping."""
+        return self._live.event_ping_s
+
+    def caller(self, authorization: str | None) -> str | None:
+        """Return a name that tells callers apart; None where everybody may call.
+
+        Raises:
+            UnauthenticatedError: no key, or a wrong one.
+        """
+        return None if self._keys is None else self._keys.check(authorization)
+
+    async def ready(self) -> None:
+        """Return when both models have answered and have a replica.
+
+        Raises:
+            ModelUnavailableError: one of them has not.
+        """
+        await self._pairs.describe_all(ROLES, allow_partial=False)
+        for role in ROLES:
+            if not (await self._replicas.of(role))["running"]:
+                message = f"the {role} model has no running replica: try again later"
+                raise errors.ModelUnavailableError(message, retry_after_s=_RETRY_AFTER_S)
+
+    async def status(self, role: Role) -> tuple[ModelInfo, dict[str, int]]:
+        """Return what a model says of itself, and its replicas by state."""
+        return await self._pairs.describe(role), await self._replicas.of(role)
+
+    async def known_models(self) -> Mapping[Role, ModelInfo]:
+        """Return what the models that answer say of themselves.
+
+        Raises:
+            TwinsetError: none does.
+        """
+        models, _ = await self._pairs.describe_all(ROLES, allow_partial=True)
+        return models
 
     async def read(self, request: Request, read: Callable[[Request], Awaitable[BodyT]]) -> BodyT:
         """Read a body within the time that an upload may take.
@@ -84,7 +166,7 @@ class Service:
             InvalidRequestError: the caller left before its end.
             TwinsetError: what `read` raises.
         """
-        timeout_s = self.settings.ingress.upload_timeout_s
+        timeout_s = self._live.upload_timeout_s
         try:
             async with asyncio.timeout(timeout_s):
                 return await read(request)
@@ -104,58 +186,63 @@ class Service:
         return await self.read(request, lambda one: read_body(one, self.limits.max_bytes))
 
     def admit(self, request: Request) -> AbstractContextManager[Slot]:
-        """Hold a place for a request, as `Admission.admit`.
+        """Hold a slot for a request, as `Admission.admit`.
 
         Raises:
             TwinsetError: it is turned away.
         """
-        return self.admission.admit(request.state.caller)
+        return self._admission.admit(request.state.caller)
 
-    async def prepare(self, asked: ImageRequest, place: Slot, sets: int = 1) -> PairJob:
-        """Decode the picture and fill in what the caller left open.
-
-        Args:
-            asked: nobody should hold on to it, so that the file does not stay in memory.
-            place: moves into the lane of the slowest model.
-            sets: how many such sets the request asks for.
+    async def served(self, asked: ImageRequest, slot: Slot) -> Served:
+        """Let a request into the queue of its slowest model, and ask its models who they are.
 
         Raises:
-            TwinsetError: the request cannot be served, or not now.
+            TwinsetError: the queue is full, or a model that is needed is away.
         """
-        fields = asked.fields
-        lane: Role = "stable_diffusion" if "stable_diffusion" in asked.roles else "vae"
-        place.enter(lane)
-        deadline = self._deadline(fields, place)
-        async with _until(deadline, place):
-            models, away = await self.pairing.describe_all(asked.roles, asked.allow_partial)
-            asked.check(models)
-            parameters = {
-                role: resolve_parameters(role, fields, info) for role, info in models.items()
-            }
-            seeds = _seeds(fields)
-            if lane in parameters:  # else it is away, and the other one makes its set alone
-                place.expect(lane, sets * work_of(parameters[lane], len(seeds)), deadline)
-            return PairJob(
-                picture=await self._square(asked.picture, fields),
-                seeds=seeds,
-                models=models,
-                parameters=parameters,
-                output_format=fields.output_format,
-                deadline=deadline,
-                allow_partial=asked.allow_partial,
-                away=away,
-            )
+        slot.enter(slowest(asked.roles))
+        limit_s = min(self.request_timeout_s, asked.fields.timeout_s or self.request_timeout_s)
+        deadline = Deadline(slot.started, slot.started + limit_s)
+        async with deadline.kept():
+            models, away = await self._pairs.describe_all(asked.roles, asked.allow_partial)
+        return Served(models, away, deadline)
 
-    async def make(self, job: PairJob, place: Slot) -> dict[Role, Outcome]:
-        """Make the sets of a job.
+    async def job(self, asked: ImageRequest, served: Served, slot: Slot) -> PairJob:
+        """Fill in what the caller left open, count the work, and decode the picture.
 
         Raises:
-            TwinsetError: as `Pairing.make`.
+            TwinsetError: the request cannot be served, or not in its time.
         """
-        async with _until(job.deadline, place):
-            return await self.pairing.make(job)
+        fields, deadline, seeds = asked.fields, served.deadline, _seeds(asked.fields)
+        parameters = {
+            role: resolve_parameters(role, fields, info) for role, info in served.models.items()
+        }
+        queue = slowest(asked.roles)
+        if queue in parameters:  # else it is away, and the other one makes its set alone
+            work = asked.sets * work_of(parameters[queue], len(seeds))
+            slot.expect(queue, work, deadline.at)
+        async with deadline.kept():
+            picture = await self._square(asked.picture, fields)
+        return PairJob(
+            picture=picture,
+            seeds=seeds,
+            models=served.models,
+            parameters=parameters,
+            output_format=fields.output_format,
+            deadline=deadline,
+            allow_partial=asked.allow_partial,
+            away=served.away,
+        )
 
-    async def sweep(self, job: PairJob, factors: Sequence[float], place: Slot) -> list[MadeSet]:
+    async def make(self, job: PairJob, watch: Watcher | None = None) -> dict[Role, Outcome]:
+        """Make the sets of a job, within its deadline; `watch` is told of each step and set.
+
+        Raises:
+            TwinsetError: as `PairMaker.make`.
+        """
+        async with job.deadline.kept():
+            return await self._pairs.make(job, watch)
+
+    async def sweep(self, job: PairJob, factors: Sequence[float]) -> list[MadeSet]:
         """Make one VAE set for each diversity factor, a few at a time.
 
         Raises:
@@ -163,21 +250,23 @@ class Service:
         """
         turns = asyncio.Semaphore(SWEEP_WIDTH)
 
-        async def one(factor: float) -> MadeSet:
+        async def made(factor: float) -> MadeSet:
             async with turns:
-                return await self.pairing.make_set("vae", job, VariationParameters(factor))
+                return await self._pairs.make_set(VAE, job, VariationParameters(factor))
 
-        tasks = [asyncio.create_task(one(factor)) for factor in factors]
+        tasks = [asyncio.create_task(made(factor)) for factor in factors]
         try:
-            async with _until(job.deadline, place):
+            async with job.deadline.kept():
                 return list(await asyncio.gather(*tasks))
         finally:
             for task in tasks:
                 task.cancel()
 
-    def _deadline(self, fields: PictureFields, place: Slot) -> float:
-        limit_s = self.settings.ingress.request_timeout_s
-        return place.started + min(limit_s, fields.timeout_s or limit_s)
+    async def inspect(self, picture: bytes) -> tuple[Provenance | None, bool]:
+        """Return what a file says of where it comes from, and whether it is a picture at all."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._decoders, lambda: (read_provenance(picture), has_picture_header(picture))
+        )
 
     async def _square(self, picture: bytes, fields: PictureFields) -> SquarePicture:
         crop = None
@@ -186,7 +275,7 @@ class Service:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(
-                self.decoders, read_square, picture, self.limits, crop
+                self._decoders, read_square, picture, self.limits, crop
             )
         except UnusablePictureError as error:
             param = "crop" if str(error).startswith("crop") else "image"
@@ -195,15 +284,3 @@ class Service:
 
 def _seeds(fields: SeedFields) -> list[int]:
     return resolve_seeds(fields.n, fields.seed, fields.seeds)
-
-
-@asynccontextmanager
-async def _until(deadline: float, place: Slot) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(max(0.0, deadline + ANSWER_S - time.monotonic())):
-            yield
-    except TimeoutError:
-        raise errors.DeadlineExceededError(
-            f"the sets were not ready after {deadline - place.started:.1f} s: ask for fewer images "
-            "or steps, or allow more time"
-        ) from None

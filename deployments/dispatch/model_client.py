@@ -1,7 +1,6 @@
 """One call to a model deployment: within its deadline, tried again when its replica dies."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +16,9 @@ from deployments.errors import (
     OverloadedError,
     TwinsetError,
 )
-from deployments.jobs import SetJob, SetResult, StepDone
+from deployments.jobs import Deadline, SetJob, SetResult, StepDone
 from deployments.metrics import IngressMetrics
-from models.interfaces import Role
+from models.roles import Role
 
 _REPLICA_LOST = (ActorDiedError, ActorUnavailableError)
 _RETRY_AFTER_S = 5
@@ -58,13 +57,13 @@ class ModelClient:
         )
 
     async def generate(
-        self, job: SetJob, deadline: float, watch: Callable[[StepDone], None] | None
+        self, job: SetJob, deadline: Deadline, watch: Callable[[StepDone], None] | None
     ) -> SetResult:
         """Await a set; `watch` is told of each step, again from 1 when the set is made again.
 
         Args:
             job: each try gets it with the budget that is left by then.
-            deadline: on the clock of `time.monotonic()`, seconds.
+            deadline: of the request.
             watch: told of each step, or None.
 
         Raises:
@@ -73,17 +72,17 @@ class ModelClient:
         streaming = self.handle.options(stream=True)
 
         def left() -> SetJob:
-            return replace(job, budget_s=max(0.0, deadline - time.monotonic()))
+            return replace(job, budget_s=deadline.left_s())
 
-        def send() -> _Call:
+        def send() -> _SentCall:
             if watch is None:  # one message each way, instead of one a step
                 return _answer(self.handle.generate.remote(left()))
             return _last(streaming.generate_watched.remote(left()), watch)
 
-        result: SetResult = await self._within(left().budget_s, send)
+        result: SetResult = await self._within(deadline.left_s(), send)
         return result
 
-    async def _within(self, budget_s: float, send: "Callable[[], _Call]") -> Any:
+    async def _within(self, budget_s: float, send: "Callable[[], _SentCall]") -> Any:
         try:
             async with asyncio.timeout(budget_s):
                 return await self._try(send)
@@ -93,7 +92,7 @@ class ModelClient:
                 "or steps, or allow more time"
             ) from None
 
-    async def _try(self, send: "Callable[[], _Call]") -> Any:
+    async def _try(self, send: "Callable[[], _SentCall]") -> Any:
         for attempt in range(1, self.max_attempts + 1):
             try:
                 return await self._once(send())
@@ -105,7 +104,7 @@ class ModelClient:
             retry_after_s=_RETRY_AFTER_S,
         )
 
-    async def _once(self, sent: "_Call") -> Any:
+    async def _once(self, sent: "_SentCall") -> Any:
         try:
             return await sent.answer
         except asyncio.CancelledError as error:
@@ -118,6 +117,7 @@ class ModelClient:
             raise OverloadedError(
                 f"the queue of the {self.role} model is full: try again later",
                 retry_after_s=_RETRY_AFTER_S,
+                reason="model_queue",
             ) from error
         except _REPLICA_LOST:
             raise
@@ -135,18 +135,18 @@ class ModelClient:
 
 
 @dataclass(frozen=True)
-class _Call:
+class _SentCall:
     """A call that was sent: Serve's response, which can be cancelled, and what to await of it."""
 
     response: Any
     answer: Awaitable[Any]
 
 
-def _answer(response: Any) -> _Call:
-    return _Call(response, response)
+def _answer(response: Any) -> _SentCall:
+    return _SentCall(response, response)
 
 
-def _last(responses: Any, watch: Callable[[StepDone], None]) -> _Call:
+def _last(responses: Any, watch: Callable[[StepDone], None]) -> _SentCall:
     async def take() -> SetResult:
         async for item in responses:
             if isinstance(item, SetResult):
@@ -154,7 +154,7 @@ def _last(responses: Any, watch: Callable[[StepDone], None]) -> _Call:
             watch(item)
         raise ActorUnavailableError("the stream ended before its result", None)
 
-    return _Call(responses, take())
+    return _SentCall(responses, take())
 
 
 def _is_cancelled() -> bool:

@@ -4,60 +4,27 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from deployments.dispatch.model_client import ModelClient
 from deployments.dispatch.splitting import Splitting
 from deployments.errors import DeadlineExceededError, ModelUnavailableError, TwinsetError
-from deployments.jobs import SetJob, SetResult, StepDone
-from models.interfaces import ModelInfo, Role
+from deployments.jobs import (
+    MadeSet,
+    Outcome,
+    PairJob,
+    SetJob,
+    SetResult,
+    StepDone,
+    Watcher,
+)
+from models.interfaces import ModelInfo
 from models.parameters import Parameters
-from models.pixels import OutputFormat, SquarePicture
+from models.pixels import SquarePicture
+from models.roles import Role
 from models.set_metrics import SetMetrics, descriptor, measure
 
 DESCRIBE_TIMEOUT_S = 5.0
 DESCRIPTION_AGE_S = 10.0
-
-
-@dataclass(frozen=True)
-class PairJob:
-    """One paired request, resolved.
-
-    Attributes:
-        picture: the input, decoded once.
-        seeds: one a pair.
-        models: by role, what makes the set; a role that is absent is not asked for, or away.
-        parameters: by role, of the same roles.
-        output_format: of the encoded images.
-        deadline: on the clock of `time.monotonic()`, seconds.
-        allow_partial: a failed set is reported beside the other instead of failing both.
-        away: the failures of the models that were asked for and do not answer.
-    """
-
-    picture: SquarePicture
-    seeds: Sequence[int]
-    models: Mapping[Role, ModelInfo]
-    parameters: Mapping[Role, Parameters]
-    output_format: OutputFormat
-    deadline: float
-    allow_partial: bool = False
-    away: Mapping[Role, TwinsetError] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class MadeSet:
-    """A set with what made it and its metrics."""
-
-    parameters: Parameters
-    result: SetResult
-    metrics: SetMetrics | None  # None when every image was withheld
-
-
-Outcome = MadeSet | TwinsetError
-SetEvent = StepDone | Outcome
-"""What may be told of a set while a request is under way: a step, or its end."""
-
-Watcher = Callable[[Role, SetEvent], None]
 
 
 class Pairing:
@@ -180,10 +147,7 @@ class Pairing:
         Raises:
             TwinsetError: it could not be made in time, or at all.
         """
-        budget_s = max(0.0, job.deadline - time.monotonic())
-        set_job = SetJob(
-            job.picture, job.seeds, parameters, job.output_format, budget_s, set_seeds=job.seeds
-        )
+        set_job = SetJob(job.picture, job.seeds, parameters, job.output_format, job.seeds)
         result = await self._splittings[role].generate(
             set_job, job.models[role], job.deadline, watch, job.allow_partial
         )

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray.serve.context import _get_global_client
+from ray.serve.handle import DeploymentHandle
+
+from deployments.cards import places
+from models.roles import Role
 
 _AGE_S = 1.0
 _PATIENCE_S = 1.0
@@ -20,22 +24,23 @@ class ReplicaCounts:
     While the controller is away, what was known last stays the answer.
     """
 
-    def __init__(self, application: str) -> None:
-        """Take the name of the application whose deployments are counted."""
+    def __init__(self, application: str, deployments: Mapping[Role, str]) -> None:
+        """Take the names of the application and, by role, of the models' deployments."""
         self._application = application
+        self._deployments = deployments
         self._answered = float("-inf")
         self._asking: asyncio.Task[None] | None = None
         self._counts: dict[str, dict[str, int]] = {}
 
-    async def of(self, deployment: str) -> dict[str, int]:
-        """Return counts by state, such as {"running": 2, "starting": 1, "target": 3}.
+    async def of(self, role: Role) -> dict[str, int]:
+        """Return counts of replicas by state, such as {"running": 2, "starting": 1, "target": 3}.
 
         `running` is always in; `target` is what autoscaling, or the config, wants.
         """
         asking = self._renew()
         if asking is not None:  # those who ask at the same time share one answer
             await asyncio.wait({asking}, timeout=_PATIENCE_S)
-        return self._known(deployment)
+        return self._known(self._deployments[role])
 
     def running(self, deployment: str) -> int:
         """Return how many run, as known last, at least 1; what is old is asked for meanwhile."""
@@ -70,3 +75,16 @@ def _counted(deployment: Mapping[str, Any]) -> dict[str, int]:
     states = (str(replica["state"]) for replica in deployment["replicas"])
     counts = Counter(state.rpartition(".")[2].lower() for state in states)
     return {**counts, "target": deployment["target_num_replicas"]}
+
+
+def places_of(handle: DeploymentHandle) -> int:
+    """Return on how many cards the replicas of a deployment compute, at least 1.
+
+    Ray has no public name for it: as in `deployments/proxy/middleware.py` (2.60).
+    """
+    try:
+        router = handle._init_router()._asyncio_router._request_router
+        replicas = list(router.curr_replicas.values())
+    except AttributeError:
+        return 1
+    return max(1, places(one.replica_metadata for one in replicas))

@@ -5,13 +5,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Protocol
 
 from deployments.admission.wait_estimate import WaitEstimate, work_of
 from deployments.dispatch.chunks import Progress, chunk_sizes, cut, is_of_one_model, together
 from deployments.errors import TwinsetError
-from deployments.jobs import SetJob, SetResult, StepDone
+from deployments.jobs import Deadline, SetJob, SetResult, StepDone
 from deployments.metrics import IngressMetrics
 from models.interfaces import ModelInfo
 
@@ -20,10 +19,10 @@ MEMORY_S = 3.0
 """For how long a moment of load counts: users who wait for each other's sets are load, too."""
 
 
-class Calls(Protocol):
-    """Makes whole sets: `deployments.dispatch.model_client.ModelClient`."""
+class SetMaker(Protocol):
+    """Makes sets, or chunks of one, as they come: a `ModelClient`."""
 
-    async def generate(self, job: SetJob, deadline: float, watch: Watch | None) -> SetResult:
+    async def generate(self, job: SetJob, deadline: Deadline, watch: Watch | None) -> SetResult:
         """Await a set."""
         ...
 
@@ -75,17 +74,17 @@ class Splitting:
 
     def __init__(
         self,
-        calls: Calls,
+        client: SetMaker,
         estimate: WaitEstimate,
         places: Callable[[], int],
         ingresses: Callable[[], int],
         max_split: int,
         metrics: IngressMetrics,
     ) -> None:
-        """Take the calls to the model's replicas, and how many of them and of us there are.
+        """Take the model's client, and how many replicas of it and of us there are.
 
         Args:
-            calls: to the model.
+            client: of the model.
             estimate: learns how long sets and chunks take.
             places: returns the number of its running replicas that compute at the same time, not in
                 turns on one card.
@@ -93,7 +92,7 @@ class Splitting:
             max_split: chunks of one set, at most; 1 never splits.
             metrics: counts the sets that were split.
         """
-        self._calls = calls
+        self._client = client
         self._backlog = estimate
         self._places = places
         self._ingresses = ingresses
@@ -106,7 +105,7 @@ class Splitting:
         self,
         job: SetJob,
         info: ModelInfo,
-        deadline: float,
+        deadline: Deadline,
         watch: Watch | None,
         allow_partial: bool = False,
     ) -> SetResult:
@@ -119,7 +118,7 @@ class Splitting:
         Args:
             job: the whole set.
             info: of the model.
-            deadline: on the clock of `time.monotonic()`, seconds.
+            deadline: of the request.
             watch: told of each step that all chunks have done, or None.
             allow_partial: whether a part of the set is wanted.
 
@@ -145,7 +144,7 @@ class Splitting:
         return max(1, min(self._max_split, idle, fair))
 
     async def _all(
-        self, jobs: Sequence[SetJob], deadline: float, watch: Watch | None, allow_partial: bool
+        self, jobs: Sequence[SetJob], deadline: Deadline, watch: Watch | None, allow_partial: bool
     ) -> list[SetResult | TwinsetError]:
         progress = None if watch is None else Progress(len(jobs), watch)
         tasks = [
@@ -167,7 +166,7 @@ class Splitting:
                 task.cancel()
 
     async def _outcome(
-        self, job: SetJob, deadline: float, watch: Watch | None, allow_partial: bool
+        self, job: SetJob, deadline: Deadline, watch: Watch | None, allow_partial: bool
     ) -> SetResult | TwinsetError:
         try:
             return await self._one(job, deadline, watch)
@@ -176,13 +175,12 @@ class Splitting:
                 raise
             return error
 
-    async def _whole(self, job: SetJob, deadline: float, watch: Watch | None) -> SetResult:
+    async def _whole(self, job: SetJob, deadline: Deadline, watch: Watch | None) -> SetResult:
         with self._chunks.one_more():
             return await self._one(job, deadline, watch)
 
-    async def _one(self, job: SetJob, deadline: float, watch: Watch | None) -> SetResult:
-        left_s = max(0.0, deadline - time.monotonic())
-        made = await self._calls.generate(replace(job, budget_s=left_s), deadline, watch)
+    async def _one(self, job: SetJob, deadline: Deadline, watch: Watch | None) -> SetResult:
+        made = await self._client.generate(job, deadline, watch)
         work = work_of(job.parameters, len(job.seeds))
         self._backlog.observe(work, made.timings_ms["model"] / 1000)
         return made

@@ -134,6 +134,11 @@ class _Answer:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             if own := self._own(message["status"], headers):
+                if message["status"] == 429:  # as deployments/api/refusals.py says it
+                    _LOGGER.warning(
+                        "refused, reason ingress_queue, route none, request_id %s",
+                        self.request_id.decode(),
+                    )
                 self.is_replaced = True
                 await self.give(*own)
                 return

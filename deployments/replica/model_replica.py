@@ -26,12 +26,12 @@ from models.interfaces import (
     GeneratedSet,
     ModelInfo,
     RGBPixels,
-    Role,
     StepCallback,
     ignore_steps,
     joined,
 )
 from models.provenance import Provenance, encode_with_provenance
+from models.roles import Role
 from models.set_metrics import descriptor
 
 ENCODER_THREADS = 4

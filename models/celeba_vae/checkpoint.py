@@ -22,6 +22,7 @@ from models.devices import prepare_device
 from models.gpu import SharedGPUModel, claim, fitted, place
 from models.interfaces import ModelInfo
 from models.parameters import VariationParameters
+from models.roles import VAE
 from models.weights_manifest import SOURCE_FILE, checked_directory, sha256_of
 
 CONFIG_FILE = "config.json"
@@ -135,7 +136,7 @@ def load_vae(
     place([network], target, memory, model_id)
     info = ModelInfo(
         id=model_id,
-        role="vae",
+        role=VAE,
         revision=weights_revision(path),
         image_size_px=network.config.image_size_px,
         defaults=asdict(VariationParameters(**(defaults or {}))),
@@ -153,7 +154,7 @@ def _path_of(weights: str | None, weights_dir: str | None) -> Path:
             "`make weights` prepares a directory"
         )
     if weights_dir is not None:
-        return checked_directory(weights_dir, "vae")
+        return checked_directory(weights_dir, VAE)
     return Path(str(weights)).expanduser()
 
 

@@ -14,6 +14,7 @@ from models.devices import prepare_device
 from models.gpu import SharedGPUModel, claim, fitted, place
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
+from models.roles import DIFFUSION
 from models.stable_diffusion.compilation import check_toolchain, keep_compiled, warm_up
 from models.stable_diffusion.components import Components
 from models.stable_diffusion.config import (
@@ -174,7 +175,7 @@ def load_stable_diffusion(
     chosen = {"prompt": PUBLISHED_PROMPT, **(defaults or {})}
     info = ModelInfo(
         id=model_id,
-        role="stable_diffusion",
+        role=DIFFUSION,
         revision=_revision_of(weights, revision, prepared=weights_dir is not None),
         image_size_px=image_size_px,
         defaults=asdict(ImageToImageParameters(**chosen)),
@@ -197,7 +198,7 @@ def _prepared(weights_dir: str, weights: str) -> tuple[str, str | None]:
         raise ValueError(
             f"weights is {weights!r} and weights_dir is {weights_dir!r}: give one of the two"
         )
-    directory = checked_directory(weights_dir, "stable_diffusion")
+    directory = checked_directory(weights_dir, DIFFUSION)
     return str(directory), source_of(directory).get("revision")
 
 

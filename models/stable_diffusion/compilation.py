@@ -18,6 +18,7 @@ from torch import Tensor
 from models.gpu_errors import is_out_of_memory
 from models.interfaces import ImageToImageModel
 from models.parameters import ImageToImageParameters
+from models.roles import FACTS
 
 DEFAULT_CACHE = "~/.cache/twinset/compile"
 _LOGGER = logging.getLogger(__name__)
@@ -153,9 +154,7 @@ def warm_up(model: ImageToImageModel, images: Sequence[int]) -> None:
     A set that does not fit into a GPU's memory is left to `models.gpu.fitted`, which comes next
     and says what would.
     """
-    from models.gpu import largest_parameters  # which needs NVML; compiling does not
-
-    parameters = largest_parameters(model.info)
+    parameters = FACTS[model.info.role].largest(model.info.defaults)
     if not isinstance(parameters, ImageToImageParameters):
         raise TypeError(f"{model.info.id} has the role {model.info.role}, which is not compiled")
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)

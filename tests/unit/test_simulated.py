@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.interfaces import ROLES
 from models.parameters import ImageToImageParameters, VariationParameters
+from models.roles import ROLES
 from models.simulated import load_simulated_diffusion, load_simulated_vae
 from models.time_law import RESULTS, read_law
 

@@ -7,17 +7,12 @@ import numpy as np
 from PIL import Image
 
 from deployments.api.answers.json import resolved
-from deployments.dispatch.pairing import MadeSet, Outcome, PairJob
 from deployments.errors import TwinsetError
+from deployments.jobs import MadeSet, Outcome, PairJob
 from models.contact_sheet import SheetBlock, SheetTile, caption_lines, compose
-from models.interfaces import RGBPixels, Role
+from models.interfaces import RGBPixels
 from models.provenance import Provenance, encode_with_provenance
-
-_TITLES: dict[Role, str] = {"vae": "VAE", "stable_diffusion": "Stable Diffusion"}
-_SHOWN: dict[Role, tuple[str, ...]] = {
-    "vae": ("diversity_factor",),
-    "stable_diffusion": ("strength", "guidance_scale", "num_inference_steps"),
-}
+from models.roles import FACTS, Role
 
 
 def contact_sheet(job: PairJob, outcomes: Mapping[Role, Outcome]) -> bytes:
@@ -49,10 +44,10 @@ def _provenance(job: PairJob, outcomes: Mapping[Role, Outcome]) -> Provenance:
 def _block(job: PairJob, role: Role, outcome: Outcome) -> SheetBlock:
     tiles = [_tile(seed, outcome, index) for index, seed in enumerate(job.seeds)]
     if isinstance(outcome, TwinsetError):
-        return SheetBlock(_TITLES[role], outcome.code.replace("_", " "), tiles)
+        return SheetBlock(FACTS[role].title, outcome.code.replace("_", " "), tiles)
     parameters = vars(outcome.parameters)
-    facts = [f"{name} {parameters[name]:g}" for name in _SHOWN[role]]
-    return SheetBlock(_TITLES[role], " · ".join([outcome.result.model.id, *facts]), tiles)
+    facts = [f"{name} {parameters[name]:g}" for name in FACTS[role].shown]
+    return SheetBlock(FACTS[role].title, " · ".join([outcome.result.model.id, *facts]), tiles)
 
 
 def _tile(seed: int, outcome: Outcome, index: int) -> SheetTile:

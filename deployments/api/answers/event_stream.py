@@ -1,151 +1,157 @@
-"""A paired request as an event stream: each image as soon as it exists (WHATWG HTML, section 9.2).
+"""Made sets as an event stream: each image as soon as it exists (WHATWG HTML, section 9.2).
 
-An event has a name and one JSON object, which repeats the name as `type`; the last one is
-`completed` or `error`, and there is exactly one of those.
+An event has a name and one JSON object, which repeats the name as `type`; the last one says that
+everything is made, or is an `error`, and there is exactly one of those.
 """
 
 import asyncio
 import json
 import logging
-import time
-import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from deployments.admission.admission import Slot
-from deployments.api.answers.json import image_answer, input_answer, resolved, set_answer
-from deployments.dispatch.pairing import Outcome, Pairing, PairJob, SetEvent
 from deployments.errors import TwinsetError
-from deployments.jobs import StepDone
-from models.interfaces import Role
+from deployments.jobs import Outcome, PairJob, SetEvent, Watcher
+from models.roles import Role
 
 EVENT_STREAM = "text/event-stream"
+FIRST_IMAGE = "twinset.first_image"
+"""Key of an ASGI scope: of a stream, whether an image is sent now, or was."""
 _LOGGER = logging.getLogger("ray.serve")
 
-Event = tuple[str, dict[str, Any]]
-Dialect = Callable[[PairJob, Role, SetEvent], Iterator[Event]]
-"""What a happening looks like in a dialect: the name and the fields of each event."""
-Outcomes = dict[Role, Outcome]
+
+class Event(NamedTuple):
+    """One event; without a name it is a ping.
+
+    Attributes:
+        name: of the event.
+        fields: of its JSON object.
+        has_image: whether an image is in it.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    has_image: bool = False
+
+
+class EventDialect(Protocol):
+    """What is told in the words of a client."""
+
+    def first_events(self, job: PairJob) -> Iterator[Event]:
+        """Tell what is known before anything is made."""
+        ...
+
+    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[Event]:
+        """Tell of a step of a set, or of its end."""
+        ...
+
+    def last_events(self, job: PairJob, outcomes: Mapping[Role, Outcome]) -> Iterator[Event]:
+        """Tell that everything is made."""
+        ...
 
 
 class EventStreamResponse(StreamingResponse):
-    """Sends events and gives the request's place back at the end, however it comes."""
+    """Sends events and gives the request's slot back at the end, however it comes."""
 
     media_type = EVENT_STREAM
 
-    def __init__(self, events: AsyncGenerator[bytes, None], place: Slot) -> None:
-        """Take the encoded events and a place that was handed over."""
+    def __init__(self, events: AsyncGenerator[tuple[bytes, bool], None], slot: Slot) -> None:
+        """Take encoded events, each with whether an image is in it, and a slot handed over."""
         # X-Accel-Buffering: a proxy in front must not collect what is meant to arrive at once.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         self._events = events
-        self._place = place
-        super().__init__(self._events, headers=headers)
+        self._slot = slot
+        self._scope: Scope = {}
+        super().__init__(self._pieces(), headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them; when the caller leaves, the work stops."""
+        self._scope = scope
+        scope[FIRST_IMAGE] = False
         try:
             async with aclosing(self._events):
                 await super().__call__(scope, receive, send)
         finally:
-            self._place.release()
+            self._slot.release()
+
+    async def _pieces(self) -> AsyncGenerator[bytes, None]:
+        async for piece, has_image in self._events:
+            if has_image:
+                self._scope[FIRST_IMAGE] = True
+            yield piece
 
 
 async def encoded(
     events: AsyncGenerator[Event, None], end: bytes = b""
-) -> AsyncGenerator[bytes, None]:
-    """Encode events; those without a name are pings. `end` closes the stream."""
+) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """Encode events, each with whether an image is in it. `end` closes the stream."""
     async with aclosing(events):
-        async for name, fields in events:
-            if not name:
-                yield KEEPALIVE_COMMENT
+        async for event in events:
+            if not event.name:
+                yield KEEPALIVE_COMMENT, False
                 continue
-            data = json.dumps({"type": name, **fields}, ensure_ascii=False)
-            yield format_sse_event(event=name, data_str=data)
+            data = json.dumps({"type": event.name, **event.fields}, ensure_ascii=False)
+            yield format_sse_event(event=event.name, data_str=data), event.has_image
     if end:
-        yield end
+        yield end, False
 
 
-async def happenings(
-    pairing: Pairing,
+async def told(
     job: PairJob,
-    dialect: Dialect,
-    completed: Callable[[Outcomes], Iterator[Event]],
+    dialect: EventDialect,
+    make: Callable[[Watcher], Awaitable[Mapping[Role, Outcome]]],
     ping_s: float,
+    note: Callable[[object], None],
 ) -> AsyncGenerator[Event, None]:
     """Make the sets of a job and tell what happens; what fails ends in an `error` event.
 
     Closing the iterator cancels the work.
+
+    Args:
+        job: what is made.
+        dialect: what is told of it.
+        make: makes the sets, and tells a watcher of each step and each set.
+        ping_s: seconds without an event after which a ping is sent.
+        note: is given what ends a set, or all of it, in failure.
     """
     queue: asyncio.Queue[tuple[Role, SetEvent] | None] = asyncio.Queue()
-    making = asyncio.create_task(
-        pairing.make(job, lambda role, happening: queue.put_nowait((role, happening)))
-    )
+
+    async def made() -> Mapping[Role, Outcome]:
+        return await make(lambda role, event: queue.put_nowait((role, event)))
+
+    making = asyncio.create_task(made())
     making.add_done_callback(lambda _: queue.put_nowait(None))
     try:
+        for event in dialect.first_events(job):
+            yield event
         for role, error in job.away.items():
             queue.put_nowait((role, error))
         while True:
             try:
-                happening = await asyncio.wait_for(queue.get(), ping_s)
+                happened = await asyncio.wait_for(queue.get(), ping_s)
             except TimeoutError:
-                yield "", {}
+                yield Event("", {})
                 continue
-            if happening is None:
+            if happened is None:
                 break
-            for event in dialect(job, *happening):
+            for event in dialect.events(job, *happened):
                 yield event
-        for event in completed(making.result()):
+        outcomes = making.result()
+        for outcome in outcomes.values():
+            note(outcome)
+        for event in dialect.last_events(job, outcomes):
             yield event
     except TwinsetError as error:
-        yield "error", dict(error.envelope())
+        note(error)
+        yield Event("error", error.envelope())
     except Exception:
         _LOGGER.exception("an event stream broke")
-        yield "error", dict(TwinsetError("something of ours broke").envelope())
+        yield Event("error", TwinsetError("something of ours broke").envelope())
     finally:
         making.cancel()
-
-
-async def pair_events(pairing: Pairing, job: PairJob, ping_s: float) -> AsyncGenerator[Event, None]:
-    """Tell of a paired request in our own words: started, image, progress, set, completed."""
-    identity = str(uuid.uuid4())
-    models = {
-        role: {"model": info.id, "revision": info.revision, "simulated": info.simulated}
-        for role, info in job.models.items()
-    }
-    yield (
-        "started",
-        {
-            "id": identity,
-            "created": int(time.time()),
-            "parameters": resolved(job),
-            "input": input_answer(job).model_dump(),
-            "models": models,
-        },
-    )
-
-    def completed(outcomes: Outcomes) -> Iterator[Event]:
-        sets = {role: _set(job, role, outcome) for role, outcome in outcomes.items()}
-        yield "completed", {"id": identity, "sets": sets}
-
-    async with aclosing(happenings(pairing, job, _pair_dialect, completed, ping_s)) as events:
-        async for event in events:
-            yield event
-
-
-def _pair_dialect(job: PairJob, role: Role, happening: SetEvent) -> Iterator[Event]:
-    if isinstance(happening, StepDone):
-        yield "progress", {"role": role, "step": happening.step, "total": happening.total}
-        return
-    for index, seed in enumerate(job.seeds):
-        image = image_answer(job, happening, index).model_dump()
-        yield "image", {"role": role, "index": index, "seed": seed, **image}
-    yield "set", {"role": role, **_set(job, role, happening)}
-
-
-def _set(job: PairJob, role: Role, outcome: Outcome) -> dict[str, Any]:
-    return set_answer(job.models.get(role), outcome).model_dump(exclude_unset=True)

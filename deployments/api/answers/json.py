@@ -22,9 +22,10 @@ from deployments.api.schemas.answers import (
     SweepSetAnswer,
 )
 from deployments.api.schemas.errors import ErrorBody
-from deployments.dispatch.pairing import MadeSet, Outcome, PairJob
 from deployments.errors import TwinsetError
-from models.interfaces import ModelInfo, Role
+from deployments.jobs import MadeSet, Outcome, PairJob
+from models.interfaces import ModelInfo
+from models.roles import Role
 
 
 def json_response(answer: BaseModel) -> Response:

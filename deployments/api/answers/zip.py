@@ -8,8 +8,8 @@ from typing import Any
 
 from deployments.api.answers.contact_sheet import contact_sheet
 from deployments.api.answers.json import pair_answer
-from deployments.dispatch.pairing import MadeSet, Outcome, PairJob
-from models.interfaces import Role
+from deployments.jobs import MadeSet, Outcome, PairJob
+from models.roles import Role
 
 MANIFEST = "manifest.json"
 SHEET = "contact-sheet.png"

@@ -3,25 +3,35 @@
 import base64
 import json
 from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
-from deployments.api.answers.json import base64_image
-from deployments.api.body import Body, decode_base64
-from deployments.api.dialects.ignored_fields import drop_ignored
+from deployments.api import dependencies as shared
+from deployments.api.answers.json import base64_image, json_response
+from deployments.api.body import decode_base64
+from deployments.api.dependencies import ServiceParameter
+from deployments.api.dialects import OTHERS
+from deployments.api.dialects.ignored_fields import drop_ignored, ignored_schema
+from deployments.api.generation import Dialect, Outcomes, generate, only_set
 from deployments.api.schemas.requests import MAX_PROMPT_CHARACTERS, Fields, GenerationFields
-from deployments.api.service import ImageRequest
-from deployments.dispatch.pairing import MadeSet, PairJob
-from deployments.errors import InvalidRequestError
-from models.interfaces import ModelInfo, Role
+from deployments.api.service import ImageRequest, Service
+from deployments.errors import InvalidRequestError, UnsupportedMediaError
+from deployments.jobs import MadeSet, PairJob
+from models.interfaces import ModelInfo
 from models.parameters import MAX_GUIDANCE_SCALE, MAX_NUM_INFERENCE_STEPS, ImageToImageParameters
 from models.pixels import encode
 from models.provenance import SAMPLER_NAMES, SOFTWARE, read_provenance
+from models.roles import DIFFUSION, Role
 from models.seeds import MAX_IMAGES, SEED_MODULUS
 
+router = APIRouter(tags=[OTHERS], dependencies=[Depends(shared.authenticate)])
+
+_PICTURES = ("init_images", "mask", "latent_mask", "firstpass_image")
+_EXAMPLE = {"init_images": [shared.example_picture()], "prompt": shared.PROMPT, "batch_size": 2}
 DEFAULT_SIDE_PX = 512
 """What front ends send when nobody chose a size; the answer says which size was made."""
 IGNORED: dict[str, list[Any]] = {
@@ -70,6 +80,9 @@ IGNORED: dict[str, list[Any]] = {
     "alwayson_scripts": [{}],
     "infotext": [""],
 }
+
+
+_Side = Annotated[int | None, Field(description="The model's own, or the default", examples=[512])]
 
 
 class Img2ImgFields(Fields):
@@ -122,12 +135,8 @@ class Img2ImgFields(Fields):
         float | None,
         Field(gt=0, le=1, description="Share of the noise schedule applied", examples=[0.6]),
     ] = None
-    width: Annotated[
-        int | None, Field(description="The model's own, or the default", examples=[512])
-    ] = None
-    height: Annotated[
-        int | None, Field(description="The model's own, or the default", examples=[512])
-    ] = None
+    width: _Side = None
+    height: _Side = None
     sampler_name: Annotated[
         str | None, Field(description="The served sampler, or nothing", examples=["PLMS"])
     ] = None
@@ -151,30 +160,63 @@ class Img2ImgAnswer(BaseModel):
     ]
 
 
-def read_img2img(body: Body) -> ImageRequest:
-    """Turn a body of /sdapi/v1/img2img into a request.
+class _Img2Img(Dialect):
+    """`POST /sdapi/v1/img2img`: the diffusion model."""
 
-    Raises:
-        InvalidRequestError: it cannot be served.
-    """
-    drop_ignored(body, IGNORED)
-    fields = body.checked(Img2ImgFields)
-    count = fields.batch_size * fields.n_iter
-    if count > MAX_IMAGES:
-        raise InvalidRequestError(
-            f"batch_size times n_iter is {count}: at most {MAX_IMAGES} are made", param="batch_size"
+    async def read(self, request: Request, service: Service) -> ImageRequest:
+        """Return the request."""
+        body = await service.body(request)
+        if not body.is_json:
+            raise UnsupportedMediaError("send the request as application/json")
+        self.echo = {name: one for name, one in body.fields.items() if name not in _PICTURES}
+        drop_ignored(body, IGNORED)
+        fields = body.checked(Img2ImgFields)
+        count = fields.batch_size * fields.n_iter
+        if count > MAX_IMAGES:
+            message = f"batch_size times n_iter is {count}: at most {MAX_IMAGES} are made"
+            raise InvalidRequestError(message, param="batch_size")
+        ours = GenerationFields(
+            n=count,
+            seed=None if fields.seed == -1 else fields.seed,
+            prompt=fields.prompt,
+            negative_prompt=fields.negative_prompt,
+            strength=fields.denoising_strength,
+            guidance_scale=fields.cfg_scale,
+            num_inference_steps=fields.steps,
         )
-    ours = GenerationFields(
-        n=count,
-        seed=None if fields.seed == -1 else fields.seed,
-        prompt=fields.prompt,
-        negative_prompt=fields.negative_prompt,
-        strength=fields.denoising_strength,
-        guidance_scale=fields.cfg_scale,
-        num_inference_steps=fields.steps,
-    )
-    picture = decode_base64(fields.init_images[0], "init_images")
-    return ImageRequest(ours, picture, ["stable_diffusion"], check=partial(_check, fields))
+        picture = decode_base64(fields.init_images[0], "init_images")
+        self.fields = fields.model_copy(update={"init_images": []})
+        return ImageRequest(ours, picture, [DIFFUSION])
+
+    def check(self, models: Mapping[Role, ModelInfo]) -> None:
+        """Refuse a size or a sampler that the model has not."""
+        _check(self.fields, models[DIFFUSION])
+
+    def answer(self, job: PairJob, outcomes: Outcomes) -> Response:
+        """Return the set in A1111's shape."""
+        return json_response(img2img_answer(job, only_set(outcomes), self.echo))
+
+
+@router.post(
+    "/sdapi/v1/img2img",
+    summary="A1111's img2img: the diffusion model",
+    response_model=None,
+    responses={**shared.ERROR_RESPONSES, 200: {"model": Img2ImgAnswer}},
+    openapi_extra=shared.body_of(
+        Img2ImgFields,
+        "application/json",
+        picture=None,
+        extra=ignored_schema(IGNORED),
+        example={
+            "init_images": [shared.example_picture()],
+            "prompt": shared.PROMPT,
+            "batch_size": 2,
+        },
+    ),
+)
+async def img2img(request: Request, service: ServiceParameter) -> Response:
+    """Repaint a face as A1111's web front ends ask for it."""
+    return await generate(request, service, _Img2Img())
 
 
 def img2img_answer(job: PairJob, made: MadeSet, asked: Mapping[str, Any]) -> Img2ImgAnswer:
@@ -183,7 +225,9 @@ def img2img_answer(job: PairJob, made: MadeSet, asked: Mapping[str, Any]) -> Img
     The dialect has no word for an image that is withheld: a black one stands at its place, and
     `info` names the indices (`filtered`).
     """
-    black = base64.b64encode(_black(made.result.model.image_size_px)).decode("ascii")
+    side_px = made.result.model.image_size_px
+    black_file = encode(np.zeros((side_px, side_px, 3), dtype=np.uint8), "png")
+    black = base64.b64encode(black_file).decode("ascii")
     images = [base64_image(made, index) or black for index in range(len(job.seeds))]
     info = json.dumps(_info(job, made), ensure_ascii=False)
     return Img2ImgAnswer(images=images, parameters=dict(asked), info=info)
@@ -231,17 +275,12 @@ def _info(job: PairJob, made: MadeSet) -> dict[str, Any]:
     }
 
 
-def _black(side_px: int) -> bytes:
-    return encode(np.zeros((side_px, side_px, 3), dtype=np.uint8), "png")
-
-
 def _infotext(file: bytes | None, model: ModelInfo) -> str:
     provenance = None if file is None else read_provenance(file)
     return provenance.as_text(model.image_size_px, model.image_size_px) if provenance else ""
 
 
-def _check(fields: Img2ImgFields, models: Mapping[Role, ModelInfo]) -> None:
-    model = models["stable_diffusion"]
+def _check(fields: Img2ImgFields, model: ModelInfo) -> None:
     for name in ("width", "height"):
         if getattr(fields, name) not in (None, model.image_size_px, DEFAULT_SIDE_PX):
             raise InvalidRequestError(

@@ -1,18 +1,39 @@
 """Hugging Face's image-to-image task: one picture in, one image out."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Any
 
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
+from starlette.responses import Response
 
-from deployments.api.body import Body, decode_base64
+from deployments.api.answers.json import private_response
+from deployments.api.body import decode_base64, media_type, read_bytes
+from deployments.api.dependencies import (
+    ERROR_RESPONSES,
+    PROMPT,
+    ServiceParameter,
+    authenticate,
+    body_of,
+    example_picture,
+)
+from deployments.api.dialects import OTHERS
+from deployments.api.generation import Dialect, Outcomes, generate, only_set
 from deployments.api.schemas.requests import Fields, GenerationFields
-from deployments.api.service import ImageRequest
-from deployments.errors import InvalidRequestError
-from models.interfaces import ModelInfo, Role
+from deployments.api.service import ImageRequest, Service
+from deployments.errors import (
+    ContentFilteredError,
+    InvalidRequestError,
+    UnsupportedMediaError,
+)
+from deployments.jobs import PairJob
+from models.interfaces import ModelInfo
 from models.pixels import OutputFormat
+from models.roles import DIFFUSION, Role
 
+router = APIRouter(tags=[OTHERS], dependencies=[Depends(authenticate)])
+
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
 FORMATS: dict[str, OutputFormat] = {
     "image/png": "png",
     "image/webp": "webp",
@@ -50,32 +71,63 @@ class TaskFields(Fields):
     ] = TaskParameters()
 
 
-def read_task(body: bytes | Body, output_format: OutputFormat) -> ImageRequest:
-    """Turn a body of the task, JSON or the bare picture, into a request.
+class _Task(Dialect):
+    """`POST /hf/image-to-image`: the diffusion model, one image, as a file."""
 
-    Raises:
-        InvalidRequestError: it cannot be served.
-    """
-    if isinstance(body, bytes):
-        parameters, picture = TaskParameters(), body
-    else:
-        task = body.checked(TaskFields)
-        parameters, picture = task.parameters, decode_base64(task.inputs, "inputs")
-    images = len(parameters.seeds) if parameters.seeds else parameters.n or 1
-    if images != 1:
-        raise InvalidRequestError("n: this task returns one image", param="n")
-    update: dict[str, Any] = {"output_format": output_format}
-    if parameters.seeds is None:
-        update["n"] = 1
-    check = partial(_check_size, parameters.target_size)
-    fields = parameters.model_copy(update=update)
-    return ImageRequest(fields, picture, ["stable_diffusion"], check=check)
+    media_types = tuple(FORMATS)
+
+    async def read(self, request: Request, service: Service) -> ImageRequest:
+        """Return the request: JSON, or the bare picture."""
+        kind = media_type(request)
+        if kind == "application/json":
+            task = (await service.body(request)).checked(TaskFields)
+            parameters, picture = task.parameters, decode_base64(task.inputs, "inputs")
+        elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
+            limit = service.limits.max_bytes
+            picture = await service.read(request, lambda one: read_bytes(one, limit))
+            parameters = TaskParameters()
+        else:
+            raise UnsupportedMediaError(
+                "send the picture as image/..., or application/json with `inputs`"
+            )
+        images = len(parameters.seeds) if parameters.seeds else parameters.n or 1
+        if images != 1:
+            raise InvalidRequestError("n: this task returns one image", param="n")
+        update: dict[str, Any] = {"output_format": FORMATS[self.media_type]}
+        if parameters.seeds is None:
+            update["n"] = 1
+        self.size = parameters.target_size
+        return ImageRequest(parameters.model_copy(update=update), picture, [DIFFUSION])
+
+    def check(self, models: Mapping[Role, ModelInfo]) -> None:
+        """Refuse a size that is not the model's own."""
+        native, size = models[DIFFUSION].image_size_px, self.size
+        if size is not None and (size.width, size.height) != (native, native):
+            raise InvalidRequestError(
+                f"target_size: this model makes {native}x{native}: send that or nothing",
+                param="target_size",
+            )
+
+    def answer(self, job: PairJob, outcomes: Outcomes) -> Response:
+        """Return the file of the one image."""
+        file = only_set(outcomes).result.images[0]
+        if file is None:
+            raise ContentFilteredError("the safety checker withholds the image: try another seed")
+        return private_response(file, self.media_type)
 
 
-def _check_size(size: TargetSize | None, models: Mapping[Role, ModelInfo]) -> None:
-    native = models["stable_diffusion"].image_size_px
-    if size is not None and (size.width, size.height) != (native, native):
-        raise InvalidRequestError(
-            f"target_size: this model makes {native}x{native}: send that or nothing",
-            param="target_size",
-        )
+@router.post(
+    "/hf/image-to-image",
+    summary="Hugging Face's image-to-image task: the diffusion model",
+    response_model=None,
+    responses={**ERROR_RESPONSES, 200: {"content": dict.fromkeys(FORMATS, _IMAGE)}},
+    openapi_extra=body_of(
+        TaskFields,
+        "application/json",
+        picture=None,
+        example={"inputs": example_picture(), "parameters": {"prompt": PROMPT}},
+    ),
+)
+async def image_to_image(request: Request, service: ServiceParameter) -> Response:
+    """Repaint a face; the answer is the image file. Its seed stands in its metadata."""
+    return await generate(request, service, _Task())

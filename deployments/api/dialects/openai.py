@@ -2,20 +2,39 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
-from deployments.api.answers.event_stream import Event
-from deployments.api.answers.json import base64_image, input_answer, resolved, set_answer
+from deployments.api.answers.event_stream import EVENT_STREAM, Event
+from deployments.api.answers.json import (
+    base64_image,
+    input_answer,
+    json_response,
+    resolved,
+    set_answer,
+)
 from deployments.api.body import Body, decode_base64
-from deployments.api.dialects.ignored_fields import drop_ignored
-from deployments.api.schemas.requests import MAX_PROMPT_CHARACTERS, ROLE_NAMES, GenerationFields
-from deployments.api.service import ImageRequest
-from deployments.dispatch.pairing import MadeSet, PairJob, SetEvent
+from deployments.api.dependencies import (
+    ERROR_RESPONSES,
+    PROMPT,
+    ServiceParameter,
+    authenticate,
+    body_of,
+)
+from deployments.api.dialects import OTHERS
+from deployments.api.dialects.ignored_fields import drop_ignored, ignored_schema
+from deployments.api.generation import Dialect, Outcomes, generate, only_set
+from deployments.api.schemas.requests import MAX_PROMPT_CHARACTERS, GenerationFields
+from deployments.api.service import ImageRequest, Service
 from deployments.errors import InvalidRequestError
-from models.interfaces import ROLES, ModelInfo, Role
+from deployments.jobs import MadeSet, PairJob, SetEvent
+from models.interfaces import ModelInfo
+from models.roles import DIFFUSION, ROLE_OF, ROLES, VAE, Role
+
+router = APIRouter(tags=[OTHERS], dependencies=[Depends(authenticate)])
 
 IGNORED: dict[str, list[Any]] = {
     "response_format": ["b64_json"],
@@ -112,34 +131,120 @@ class OpenAIImages(BaseModel):
     ]
 
 
-def read_edit(body: Body, models: Mapping[Role, ModelInfo]) -> tuple[ImageRequest, bool]:
-    """Turn a body of /v1/images/edits into a request, and say whether a stream is wanted.
+class _Variations(Dialect):
+    """`POST /v1/images/variations`: the VAE, or either model."""
 
-    Raises:
-        InvalidRequestError: it cannot be served.
+    fields_model: ClassVar[type[VariationFields]] = VariationFields
+    default_role: ClassVar[Role] = VAE
+
+    async def read(self, request: Request, service: Service) -> ImageRequest:
+        """Return the request."""
+        body = await service.body(request)
+        models = await service.known_models()
+        picture = _picture(body)
+        drop_ignored(body, IGNORED)
+        self.fields = fields = body.checked(self.fields_model, LISTS)
+        self.role = self.checked_role(_role(fields.model, models, self.default_role))
+        if fields.n is None and fields.seeds is None:
+            fields = fields.model_copy(update={"n": 1})  # the dialect's default
+        return ImageRequest(fields, picture, [self.role])
+
+    def checked_role(self, role: Role) -> Role:
+        """Return a role if this route makes its images."""
+        return role
+
+    def check(self, models: Mapping[Role, ModelInfo]) -> None:
+        """Refuse a size that is not the model's own."""
+        native = _size(models[self.role])
+        if self.fields.size not in (None, "auto", native):
+            raise InvalidRequestError(
+                f"size: this model makes {native}: send auto, {native} or nothing", param="size"
+            )
+
+    def answer(self, job: PairJob, outcomes: Outcomes) -> Response:
+        """Return the set in OpenAI's shape."""
+        return json_response(images_answer(job, only_set(outcomes)))
+
+
+class _Edits(_Variations):
+    """`POST /v1/images/edits`: the diffusion model, as JSON or as events."""
+
+    media_types = ("application/json", EVENT_STREAM)
+    end_of_stream = b"data: [DONE]\n\n"
+    fields_model = EditFields
+    default_role = DIFFUSION
+
+    def checked_role(self, role: Role) -> Role:
+        """Refuse the model that follows no prompt."""
+        if role == VAE:
+            raise InvalidRequestError(
+                "model: a VAE follows no prompt, use stable-diffusion-v1-5, or "
+                "/v1/images/variations",
+                param="model",
+            )
+        return role
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the caller wants events: a field says so, as in the SDK."""
+        return isinstance(self.fields, EditFields) and self.fields.stream
+
+    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[Event]:
+        """Tell of a set in the SDK's events: one `image_edit.completed` an image."""
+        if not isinstance(event, MadeSet):
+            return
+        for index, seed in enumerate(job.seeds):
+            file = base64_image(event, index)
+            yield Event(
+                "image_edit.completed",
+                {
+                    "b64_json": file,
+                    "status": "ok" if file else "filtered",
+                    "created_at": int(time.time()),
+                    "background": "opaque",
+                    "output_format": job.output_format,
+                    "quality": "auto",
+                    "size": _size(event.result.model),
+                    "usage": _ZERO_USAGE,
+                    "index": index,
+                    "seed": seed,
+                },
+                has_image=True,
+            )
+
+
+@router.post(
+    "/v1/images/edits",
+    summary="OpenAI's images.edit: the diffusion model",
+    response_model=None,
+    responses={
+        **ERROR_RESPONSES,
+        200: {
+            "model": OpenAIImages,
+            "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+        },
+    },
+    openapi_extra=body_of(EditFields, extra=ignored_schema(IGNORED), example={"prompt": PROMPT}),
+)
+async def edits(request: Request, service: ServiceParameter) -> Response:
+    """Repaint a face towards a prompt; one image unless `n` says more.
+
+    The fields of /v1/pairs are taken as well (`extra_body` in the SDK). With `stream` each image
+    is an `image_edit.completed` event.
     """
-    picture = _picture(body)
-    drop_ignored(body, IGNORED)
-    fields = body.checked(EditFields, LISTS)
-    role = _role(fields.model, models, "stable_diffusion")
-    if role == "vae":
-        raise InvalidRequestError(
-            "model: a VAE follows no prompt, use stable-diffusion-v1-5, or /v1/images/variations",
-            param="model",
-        )
-    return _asked(fields, picture, role), fields.stream
+    return await generate(request, service, _Edits())
 
 
-def read_variation(body: Body, models: Mapping[Role, ModelInfo]) -> ImageRequest:
-    """Turn a body of /v1/images/variations into a request.
-
-    Raises:
-        InvalidRequestError: it cannot be served.
-    """
-    picture = _picture(body)
-    drop_ignored(body, IGNORED)
-    fields = body.checked(VariationFields, LISTS)
-    return _asked(fields, picture, _role(fields.model, models, "vae"))
+@router.post(
+    "/v1/images/variations",
+    summary="OpenAI's images.create_variation: the VAE, or either model",
+    response_model=None,
+    responses={**ERROR_RESPONSES, 200: {"model": OpenAIImages}},
+    openapi_extra=body_of(VariationFields, extra=ignored_schema(IGNORED), example={"n": 4}),
+)
+async def variations(request: Request, service: ServiceParameter) -> Response:
+    """Vary a face; one image unless `n` says more."""
+    return await generate(request, service, _Variations())
 
 
 def images_answer(job: PairJob, made: MadeSet) -> OpenAIImages:
@@ -163,29 +268,6 @@ def images_answer(job: PairJob, made: MadeSet) -> OpenAIImages:
     )
 
 
-def edit_events(job: PairJob, role: Role, happening: SetEvent) -> Iterator[Event]:
-    """Tell of a set in the SDK's events: one `image_edit.completed` an image."""
-    if not isinstance(happening, MadeSet):
-        return
-    for index, seed in enumerate(job.seeds):
-        file = base64_image(happening, index)
-        yield (
-            "image_edit.completed",
-            {
-                "b64_json": file,
-                "status": "ok" if file else "filtered",
-                "created_at": int(time.time()),
-                "background": "opaque",
-                "output_format": job.output_format,
-                "quality": "auto",
-                "size": _size(happening.result.model),
-                "usage": _ZERO_USAGE,
-                "index": index,
-                "seed": seed,
-            },
-        )
-
-
 def _picture(body: Body) -> bytes:
     images = body.fields.pop("images", None) if body.is_json else None
     if images is None:
@@ -202,25 +284,11 @@ def _role(name: str | None, models: Mapping[Role, ModelInfo], default: Role) -> 
     if name is None:
         return default
     by_id = {info.id: role for role, info in models.items()}
-    role = ROLE_NAMES.get(name) or by_id.get(name)
+    role = ROLE_OF.get(name) or by_id.get(name)
     if role is None:
-        known = ", ".join([*by_id, *(one for one in ROLE_NAMES if one not in ROLES)])
+        known = ", ".join([*by_id, *(one for one in ROLE_OF if one not in ROLES)])
         raise InvalidRequestError(f"model is not served here; use one of {known}", param="model")
     return role
-
-
-def _asked(fields: VariationFields, picture: bytes, role: Role) -> ImageRequest:
-    if fields.n is None and fields.seeds is None:
-        fields = fields.model_copy(update={"n": 1})  # the dialect's default
-    return ImageRequest(fields, picture, [role], check=partial(_check_size, fields.size, role))
-
-
-def _check_size(size: str | None, role: Role, models: Mapping[Role, ModelInfo]) -> None:
-    native = _size(models[role])
-    if size not in (None, "auto", native):
-        raise InvalidRequestError(
-            f"size: this model makes {native}: send auto, {native} or nothing", param="size"
-        )
 
 
 def _size(info: ModelInfo) -> str:

@@ -1,26 +1,15 @@
 """Requests counted and timed by route and status."""
 
 import time
-from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.api.answers.event_stream import FIRST_IMAGE
+from deployments.api.dialects import IMAGE_TAGS
 from deployments.metrics import IngressMetrics
 
 CALLER_LEFT = 499
 """What nginx, and Serve's own metrics, call an answer that nobody waited for."""
-IMAGE_ROUTES = frozenset(
-    {
-        "/v1/pairs",
-        "/v1/sweep",
-        "/v1/images/edits",
-        "/v1/images/variations",
-        "/sdapi/v1/img2img",
-        "/hf/image-to-image",
-    }
-)
-"""Routes whose good answers hold images."""
-_EVENT_WITH_IMAGE = b"event: image"  # also OpenAI's: image_edit.completed
 
 
 class RequestMetrics:
@@ -60,7 +49,6 @@ class _Answer:
         self._metrics = metrics
         self._started = time.monotonic()
         self._status = CALLER_LEFT
-        self._is_stream = False
         self._has_images = False
         self._end = CALLER_LEFT  # until the last piece is sent
 
@@ -68,13 +56,14 @@ class _Answer:
         """Note a message that has gone out."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            self._is_stream = _content_type(message["headers"]).startswith(b"text/event-stream")
-            self._has_images = self._status == 200 and self._route() in IMAGE_ROUTES
+            self._has_images = self._status == 200 and self._is_for_images()
         elif message["type"] == "http.response.body":
-            if self._has_images and self._is_first_image(message.get("body", b"")):
+            is_last = not message.get("more_body", False)
+            # A stream says when it sends an image; any other answer holds them from the start.
+            if self._has_images and self._scope.get(FIRST_IMAGE, True):
                 self._has_images = False  # of the others nothing is told
                 self._metrics.first_image_ms.observe(self._taken_ms(), tags=self._tags())
-            if not message.get("more_body", False):
+            if is_last:
                 self._end = self._status
 
     def broke(self) -> None:
@@ -87,8 +76,8 @@ class _Answer:
         self._metrics.requests.inc(tags=tags)
         self._metrics.request_ms.observe(self._taken_ms(), tags=tags)
 
-    def _is_first_image(self, body: bytes) -> bool:
-        return body.startswith(_EVENT_WITH_IMAGE) if self._is_stream else True
+    def _is_for_images(self) -> bool:
+        return bool(IMAGE_TAGS & {*getattr(self._scope.get("route"), "tags", ())})
 
     def _taken_ms(self) -> float:
         return (time.monotonic() - self._started) * 1000
@@ -98,7 +87,3 @@ class _Answer:
 
     def _tags(self) -> dict[str, str]:
         return {"route": self._route()}
-
-
-def _content_type(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    return next((value for name, value in headers if name.lower() == b"content-type"), b"")

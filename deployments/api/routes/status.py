@@ -5,11 +5,10 @@ import asyncio
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from deployments import errors
 from deployments.api.dependencies import ERROR_RESPONSES, ServiceParameter, authenticate
 from deployments.api.schemas.status import LimitsAnswer, ModelCard, ModelList, StatusAnswer
 from deployments.api.service import Service
-from models.interfaces import ROLES, Role
+from models.roles import ROLES, Role
 from models.seeds import MAX_IMAGES
 
 router = APIRouter(tags=["Status"])
@@ -28,11 +27,7 @@ async def livez() -> JSONResponse:
 )
 async def readyz(service: ServiceParameter) -> JSONResponse:
     """Answer 200 once both models have answered, as long as both have a replica; else 503."""
-    await service.pairing.describe_all(ROLES, allow_partial=False)
-    for role in ROLES:
-        if not (await service.counts.of(service.deployments[role]))["running"]:
-            message = f"the {role} model has no running replica: try again later"
-            raise errors.ModelUnavailableError(message, retry_after_s=5)
+    await service.ready()
     return JSONResponse({"status": "ready"})
 
 
@@ -48,12 +43,11 @@ async def models(service: ServiceParameter) -> ModelList:
     limits = LimitsAnswer(
         **vars(service.limits),
         max_images=MAX_IMAGES,
-        request_timeout_s=service.settings.ingress.request_timeout_s,
+        request_timeout_s=service.request_timeout_s,
     )
     return ModelList(data=cards, limits=limits)
 
 
 async def _card(service: Service, role: Role) -> ModelCard:
-    info = await service.pairing.describe(role)
-    counts = await service.counts.of(service.deployments[role])
+    info, counts = await service.status(role)
     return ModelCard(**{**vars(info), "defaults": dict(info.defaults)}, replicas=counts)

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from deployments.api.schemas.errors import ErrorBody
-from models.interfaces import Role
 from models.pixels import OutputFormat
+from models.roles import Role
 
 _ID = "3f2b8c1e-5d1c-4a6e-9d55-0c4f2b7f6a10"
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

@@ -5,19 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from models.interfaces import ROLES, Role
 from models.parameters import MAX_DIVERSITY_FACTOR, MAX_GUIDANCE_SCALE, MAX_NUM_INFERENCE_STEPS
 from models.pixels import MIN_CROP_SIDE_PX, OutputFormat
+from models.roles import ROLE_OF, ROLES, Role
 from models.seeds import MAX_IMAGES, SEED_MODULUS, resolve_seeds
 
 Seed = Annotated[int, Field(ge=0, lt=SEED_MODULUS)]
 DiversityFactor = Annotated[float, Field(ge=0, le=MAX_DIVERSITY_FACTOR)]
-ROLE_NAMES: dict[str, Role] = {
-    "vae": "vae",
-    "stable_diffusion": "stable_diffusion",
-    "celeba-vae": "vae",
-    "stable-diffusion-v1-5": "stable_diffusion",
-}
 MAX_PROMPT_CHARACTERS = 2000
 _CROP = re.compile(r"center|[0-9]{1,5},[0-9]{1,5},[0-9]{1,5}")
 MAX_DIVERSITY_FACTORS = 12
@@ -151,14 +145,14 @@ class PairRequest(GenerationFields):
     def _known_models(cls, value: list[str] | None) -> list[str] | None:
         if value is None:
             return None
-        unknown = sorted(set(value) - set(ROLE_NAMES))
+        unknown = sorted(set(value) - set(ROLE_OF))
         if unknown or not value:
             raise ValueError(f"use one or both of {', '.join(ROLES)}")
         return value
 
     def roles(self) -> list[Role]:
         """Return the roles asked for, VAE first."""
-        asked = {ROLE_NAMES[name] for name in self.models or ROLES}
+        asked = {ROLE_OF[name] for name in self.models or ROLES}
         return [role for role in ROLES if role in asked]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from models.interfaces import Role
+from models.roles import Role
 
 
 class StatusAnswer(BaseModel):

@@ -11,7 +11,7 @@ from deployments.admission.admission import Admission, Slot
 from deployments.admission.wait_estimate import WaitEstimate
 from deployments.errors import KeyLimitError, OverloadedError, TwinsetError
 from deployments.settings import IngressSettings, LiveSettings
-from models.interfaces import ROLES, Role
+from models.roles import ROLES, Role
 
 
 class _Counts:
@@ -29,7 +29,7 @@ class _Counts:
 
 class _Metrics:
     def __init__(self) -> None:
-        self.admitted, self.refused = _Counts(), _Counts()
+        self.admitted = _Counts()
 
 
 def _admission(replicas: float = 1.0, **settings: Any) -> Admission:
@@ -39,17 +39,17 @@ def _admission(replicas: float = 1.0, **settings: Any) -> Admission:
 
 @contextmanager
 def _inside(admission: Admission, lane: Role, caller: str | None = None) -> Iterator[Slot]:
-    with admission.admit(caller) as place:
-        place.enter(lane)
-        yield place
+    with admission.admit(caller) as slot:
+        slot.enter(lane)
+        yield slot
 
 
 def _fill(admission: Admission, lane: Role, caller: str | None, most: int) -> int:
     """Take places until one is refused or `most` are held; they are never given back."""
     for taken in range(most):
         try:
-            with _inside(admission, lane, caller) as place:
-                place.hand_over()
+            with _inside(admission, lane, caller) as slot:
+                slot.hand_over()
         except TwinsetError:
             return taken
     return most
@@ -67,12 +67,12 @@ def test_a_place_is_given_back_once_however_the_request_ends() -> None:
         assert full.value.retry_after_s == 1
     with pytest.raises(KeyError), _inside(admission, "vae"):
         raise KeyError
-    with _inside(admission, "vae") as place:
-        place.hand_over()
+    with _inside(admission, "vae") as slot:
+        slot.hand_over()
     with pytest.raises(OverloadedError), _inside(admission, "vae"):  # a stream still holds it
         pass
-    place.release()
-    place.release()
+    slot.release()
+    slot.release()
     assert _gauge(admission, "vae") == 0
     with _inside(admission, "vae"):
         assert _gauge(admission, "vae") == 1
@@ -81,8 +81,8 @@ def test_a_place_is_given_back_once_however_the_request_ends() -> None:
 
 def test_an_error_after_the_hand_over_gives_the_place_back() -> None:
     admission = _admission(max_admitted_requests=1)
-    with pytest.raises(KeyError), _inside(admission, "vae") as place:  # noqa: PT012
-        place.hand_over()
+    with pytest.raises(KeyError), _inside(admission, "vae") as slot:  # noqa: PT012
+        slot.hand_over()
         raise KeyError
     assert _fill(admission, "vae", None, 2) == 1
 
@@ -112,6 +112,7 @@ def test_one_key_never_takes_the_places_of_all_others() -> None:
     with pytest.raises(KeyLimitError) as refused, _inside(admission, "vae", "a"):
         pass
     assert refused.value.retry_after_s == 1
+    assert refused.value.reason == "share"
     assert _fill(admission, "vae", "c", 20) == 2  # what is left
     assert _fill(admission, "stable_diffusion", "a", 20) == 6  # the lanes are counted apart
 
@@ -138,6 +139,7 @@ def test_a_rate_is_each_keys_own_and_tells_when_it_allows_the_next() -> None:
     with pytest.raises(KeyLimitError) as refused, admission.admit("a"):
         pass
     assert refused.value.retry_after_s is not None
+    assert refused.value.reason == "rate"
     assert 19 <= refused.value.retry_after_s <= 20
     with _inside(admission, "vae", "b"):
         pass
@@ -163,15 +165,15 @@ def test_retry_after_is_when_half_of_the_work_under_way_is_done() -> None:
     admission.estimates["stable_diffusion"].observe(work=20, taken_s=40.0)  # 2 s a unit
     deadline = time.monotonic() + 1000
     for _ in range(3):
-        with _inside(admission, "stable_diffusion") as place:
-            place.expect("stable_diffusion", 20, deadline)
-            place.hand_over()
+        with _inside(admission, "stable_diffusion") as slot:
+            slot.expect("stable_diffusion", 20, deadline)
+            slot.hand_over()
     with pytest.raises(OverloadedError) as full, _inside(admission, "stable_diffusion"):
         pass
     assert full.value.retry_after_s == 30  # 60 units of 2 s on two replicas take 60 s
-    place.release()
-    with _inside(admission, "stable_diffusion") as place:
-        place.expect("stable_diffusion", 1, deadline)
+    slot.release()
+    with _inside(admission, "stable_diffusion") as slot:
+        slot.expect("stable_diffusion", 1, deadline)
 
 
 def test_what_others_delay_past_its_deadline_is_refused_at_once() -> None:

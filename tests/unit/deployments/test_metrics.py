@@ -9,8 +9,7 @@ import ray
 import yaml
 from ray.util.metrics import Histogram, Metric
 
-from deployments.api.middleware.request_metrics import IMAGE_ROUTES
-from deployments.api.routes import compatibility, pairs
+from deployments.api.dialects import IMAGE_TAGS, routers
 from deployments.metrics import LATENCY_BUCKETS_MS, IngressMetrics, ReplicaMetrics
 from scripts.rayservice import RAYSERVICE, SERVE_CONFIG
 
@@ -125,13 +124,15 @@ def test_the_dashboard_shows_each_panel_once_and_none_over_another() -> None:
         assert panel["description"].endswith(".")
 
 
-def test_every_route_that_makes_images_tells_of_its_first_one() -> None:
-    routers = (pairs.router, compatibility.router)
-    posts = {
-        route.path  # type: ignore[attr-defined]
-        for router in routers
-        for route in router.routes
-        if "POST" in route.methods  # type: ignore[attr-defined]
+def test_every_dialect_is_found_and_tells_of_its_first_images() -> None:
+    routes = [route for router in routers() for route in router.routes]
+    assert {route.path for route in routes} == {  # type: ignore[attr-defined]
+        "/v1/pairs",
+        "/v1/sweep",
+        "/v1/images/edits",
+        "/v1/images/variations",
+        "/sdapi/v1/img2img",
+        "/hf/image-to-image",
     }
-    assert posts - IMAGE_ROUTES == {"/v1/inspect"}
-    assert posts >= IMAGE_ROUTES
+    for route in routes:
+        assert IMAGE_TAGS & {*route.tags}  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ def replica() -> Any:
 def _job() -> SetJob:
     pixels = np.zeros((64, 64, 3), dtype=np.uint8)
     picture = SquarePicture(pixels, "0" * 64, 64, 64, Crop(0, 0, 64))
-    return SetJob(picture, [1], VariationParameters(), "png", 60.0, [1])
+    return SetJob(picture, [1], VariationParameters(), "png", [1], 60.0)
 
 
 def _fail_with(replica: Any, error: Exception) -> None:

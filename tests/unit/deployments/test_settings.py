@@ -9,10 +9,13 @@ import yaml
 from pydantic import ValidationError
 from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
 
-from deployments.api.service import ANSWER_S, SWEEP_WIDTH
-from deployments.app import DEPLOYMENTS, build_app
+from deployments.api.service import SWEEP_WIDTH
+from deployments.app import DEPLOYMENTS as REPLICAS
+from deployments.app import build_app
+from deployments.jobs import ANSWER_S
 from deployments.settings import AppSettings, IngressSettings, ModelSettings
 
+DEPLOYMENTS = {role: replica.__name__ for role, replica in REPLICAS.items()}
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = [ROOT / "serve_config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 ARGUMENTS = {

@@ -12,7 +12,7 @@ from deployments.admission.wait_estimate import WaitEstimate
 from deployments.dispatch.chunks import Progress, chunk_sizes, cut
 from deployments.dispatch.splitting import Concurrency, Splitting, Watch
 from deployments.errors import ModelFailedError, TwinsetError
-from deployments.jobs import SetJob, SetResult, StepDone
+from deployments.jobs import Deadline, SetJob, SetResult, StepDone
 from deployments.metrics import IngressMetrics
 from models.interfaces import ModelInfo
 from models.parameters import ImageToImageParameters
@@ -31,7 +31,7 @@ def picture(face: bytes) -> SquarePicture:
 @pytest.fixture
 def job(picture: SquarePicture) -> SetJob:
     seeds = list(range(10))
-    return SetJob(picture, seeds, ImageToImageParameters("a face"), "png", 60.0, seeds)
+    return SetJob(picture, seeds, ImageToImageParameters("a face"), "png", seeds, 60.0)
 
 
 class Model:
@@ -44,7 +44,7 @@ class Model:
         self.revisions: Iterator[str] = iter(())
         self._seconds = seconds
 
-    async def generate(self, job: SetJob, deadline: float, watch: Watch | None) -> SetResult:
+    async def generate(self, job: SetJob, deadline: Deadline, watch: Watch | None) -> SetResult:
         self.jobs.append(job)
         number = len(self.jobs)
         try:
@@ -87,7 +87,8 @@ async def _make(
     watch: Callable[[StepDone], None] | None = None,
     allow_partial: bool = False,
 ) -> SetResult:
-    return await one.generate(job, info, time.monotonic() + 60, watch, allow_partial)
+    now = time.monotonic()
+    return await one.generate(job, info, Deadline(now, now + 60), watch, allow_partial)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_a_set_all_of_whose_chunks_fail_has_failed(picture: SquarePicture) -> No
     model = Model()
     model.failing_seed = 3
     seeds = [3, 3]
-    job = SetJob(picture, seeds, ImageToImageParameters("a face"), "png", 60.0, seeds)
+    job = SetJob(picture, seeds, ImageToImageParameters("a face"), "png", seeds, 60.0)
     with pytest.raises(ModelFailedError):
         asyncio.run(_make(spreading(model), job, allow_partial=True))
 

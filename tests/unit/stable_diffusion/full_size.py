@@ -19,9 +19,10 @@ from transformers import CLIPImageProcessor, CLIPTokenizer
 from benchmarks.gpu.networks import full_size_networks, published_scheduler
 from models.demo.vocabulary import write_tokenizer
 from models.parameters import ImageToImageParameters
+from models.roles import DIFFUSION, FACTS
 from models.stable_diffusion.checkpoint import load_stable_diffusion
 from models.stable_diffusion.config import PUBLISHED_REVISION
-from models.weights_manifest import MODEL_DIRECTORIES, checked_directory, measure, write_manifest
+from models.weights_manifest import checked_directory, measure, write_manifest
 from tests.unit.stable_diffusion.conftest import face, use_published_names
 
 WEIGHTS = {
@@ -35,7 +36,7 @@ WEIGHTS = {
 def build(weights_dir: Path) -> None:
     """Write prepared weights in half precision, named as the published ones, with a manifest."""
     torch.manual_seed(0)
-    directory = weights_dir / MODEL_DIRECTORIES["stable_diffusion"]
+    directory = weights_dir / FACTS[DIFFUSION].weights_folder
     write_tokenizer(directory / "tokenizer")
     settings = directory / "tokenizer" / "tokenizer_config.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"model_max_length": 77}))
@@ -88,7 +89,7 @@ def run(weights_dir: Path, precision: Any) -> dict[str, Any]:
         "text_encoder": parts.text_encoder,
         "safety_checker": parts.safety and parts.safety._checker,
     }
-    directory = weights_dir / MODEL_DIRECTORIES["stable_diffusion"]
+    directory = weights_dir / FACTS[DIFFUSION].weights_folder
     facts: dict[str, Any] = {
         name: {
             "parameters": sum(one.numel() for one in module.parameters()),
