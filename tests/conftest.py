@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from tests.serve.conftest import SAMPLE_FACE
+from tests.support.services import SAMPLE_FACE
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 import ray
 from ray import serve
+from ray.serve.exceptions import RayServeException
 
 from deployments.cards import CARD, card_of
 from deployments.errors import DeadlineExceededError, ModelFailedError, OutOfMemoryError
@@ -43,8 +44,7 @@ _LOGGER = logging.getLogger("ray.serve")
 class ModelReplica:
     """Makes sets with the model of one factory; subclasses say which role it must have.
 
-    A plain class: `VAEDeployment(ModelSettings(factory="..."))` works in a test without Serve,
-    except for `generate`, which asks Serve for the replica's name.
+    A plain class: `VAEDeployment(ModelSettings(factory="..."))` works without Serve.
     """
 
     role: ClassVar[Role]
@@ -105,7 +105,7 @@ class ModelReplica:
             encoder_calls=timed.generated.encoder_calls,
             unet_calls=timed.generated.unet_calls,
             notes=timed.generated.notes,
-            replicas=[serve.get_replica_context().replica_id.unique_id],
+            replicas=[_replica_name()],
             timings_ms={
                 "wait": timed.wait_s * 1000,
                 "model": timed.model_s * 1000,
@@ -241,6 +241,14 @@ def _end_process(reason: str) -> None:
     _LOGGER.critical("%s: this replica ends itself", reason)
     logging.shutdown()
     os._exit(1)
+
+
+def _replica_name() -> str:
+    """Return what tells this replica from others; without Serve there is but one."""
+    try:
+        return serve.get_replica_context().replica_id.unique_id
+    except RayServeException:
+        return "local"
 
 
 def _gpu_share() -> float | None:

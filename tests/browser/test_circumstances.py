@@ -9,7 +9,7 @@ from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.conftest import Page
-from tests.serve.conftest import ROOT, serving
+from tests.support.services import ROOT, serving
 
 WIDTHS_PX = (320, 360, 400)
 TOO_WIDE = """

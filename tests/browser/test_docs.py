@@ -9,7 +9,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.browser.conftest import Page
-from tests.serve.conftest import SAMPLE_FACE
+from tests.support.services import SAMPLE_FACE
 
 FORM, JSON = "multipart/form-data", "application/json"
 CALLS = [

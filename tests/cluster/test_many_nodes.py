@@ -18,7 +18,7 @@ import yaml
 from scripts.local_ray import free_port
 from tests.faults.conftest import traffic_for
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import ROOT, wait_for
+from tests.support.services import ROOT, wait_for
 
 VAE, DIFFUSION = "VAEDeployment", "StableDiffusionDeployment"
 USERS = 5

@@ -18,7 +18,7 @@ from tests.faults.cluster import BIN, Cluster, cluster
 from tests.faults.conftest import traffic_for
 from tests.faults.tally import Tally
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import ROOT, wait_for
+from tests.support.services import ROOT, wait_for
 
 Config = dict[str, Any]
 DEPLOYMENTS = ("Ingress", "VAEDeployment", "StableDiffusionDeployment")

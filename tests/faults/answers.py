@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from tests.faults.asks import Ask
-from tests.serve.conftest import read_events
+from tests.support.services import read_events
 
 Images = dict[str, list[tuple[int, int, bytes]]]
 """By set, its images in the order of the answer: index, seed, file."""

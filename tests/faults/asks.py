@@ -10,7 +10,7 @@ from typing import Any, Literal
 import httpx
 from PIL import Image, ImageOps
 
-from tests.serve.conftest import SAMPLE_FACE
+from tests.support.services import SAMPLE_FACE
 
 Kind = Literal["pairs", "vae", "diffusion", "stream", "sweep", "wrong", "leaves"]
 MIX: dict[Kind, int] = {

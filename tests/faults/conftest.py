@@ -10,7 +10,7 @@ import pytest
 from tests.faults.processes import ServiceProcesses
 from tests.faults.references import References
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import changed_config, running_replicas, serving, wait_for
+from tests.support.services import changed_config, running_replicas, serving, wait_for
 
 REPLICAS = 4
 # Long enough that most kills hit a set under way, short enough for hundreds of requests.

@@ -27,7 +27,7 @@ from tests.faults.memory import MemoryLog, ProcessMemory
 from tests.faults.processes import ServiceProcesses
 from tests.faults.soak_plot import plot
 from tests.faults.tally import Tally
-from tests.serve.conftest import ROOT, serving
+from tests.support.services import ROOT, serving
 
 TARGET_MIB = 50.0
 SHARE_RIGHT = 0.995

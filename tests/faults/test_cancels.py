@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.conftest import light
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, running_replicas, serving, wait_for
+from tests.support.services import changed_config, post_pairs, running_replicas, serving, wait_for
 
 CALLERS = 200
 AT_ONCE = 16

@@ -14,7 +14,7 @@ from tests.faults.conftest import REPLICAS, light, traffic_for
 from tests.faults.processes import ServiceProcesses
 from tests.faults.tally import BROKEN, Tally
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import (
+from tests.support.services import (
     ROOT,
     SAMPLE_FACE,
     changed_config,

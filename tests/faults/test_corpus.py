@@ -17,7 +17,7 @@ from PIL import Image
 from tests.faults.answers_of_errors import complaint
 from tests.faults.corpus import Entry, corpus
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, serving
+from tests.support.services import changed_config, post_pairs, serving
 
 BOUND_S = 20.0
 """No file may keep the service longer; the largest picture takes two seconds on a busy core."""

@@ -12,7 +12,7 @@ from tests.faults.conftest import light
 from tests.faults.processes import ServiceProcesses
 from tests.faults.references import References
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import changed_config, running_replicas, serving, wait_for
+from tests.support.services import changed_config, running_replicas, serving, wait_for
 
 REPLICAS = 2
 USERS = 6

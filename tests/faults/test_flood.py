@@ -16,7 +16,7 @@ from scripts.api_key import add_key
 from tests.faults.conftest import light
 from tests.faults.processes import ServiceProcesses
 from tests.faults.tally import quantile
-from tests.serve.conftest import changed_config, post_pairs, running_replicas, serving, wait_for
+from tests.support.services import changed_config, post_pairs, running_replicas, serving, wait_for
 
 REPLICAS = 2
 PLACES = 8

@@ -21,7 +21,7 @@ from tests.faults.faulty_models import RAISING_STEPS, TALKING_STEPS
 from tests.faults.planted import Planted
 from tests.faults.processes import ServiceProcesses
 from tests.faults.traces import files_below, files_since, find, open_files, written_bytes
-from tests.serve.conftest import ROOT, changed_config, post_pairs, wait_for
+from tests.support.services import ROOT, changed_config, post_pairs, wait_for
 
 START_TIMEOUT_S = 170
 STREAM = {"accept": "text/event-stream"}

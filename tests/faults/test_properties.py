@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.faults.answers_of_errors import complaint
 from tests.faults.corpus import four
 from tests.faults.files import saved
-from tests.serve.conftest import changed_config, serving
+from tests.support.services import changed_config, serving
 
 SECRET = "xylophonist"
 PICTURE = saved(four(80), "JPEG", quality=80)

@@ -15,7 +15,7 @@ from deployments.api.middleware.security_headers import HEADERS
 from deployments.proxy.middleware import PATIENCE_S
 from scripts.api_key import add_key
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import (
+from tests.support.services import (
     SAMPLE_FACE,
     changed_config,
     post_pairs,

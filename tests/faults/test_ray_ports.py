@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.processes import ServiceProcesses, title
-from tests.serve.conftest import ROOT, wait_for
+from tests.support.services import ROOT, wait_for
 
 _JOIN = """
 import sys, ray

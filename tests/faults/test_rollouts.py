@@ -15,7 +15,7 @@ from tests.faults.cluster import Cluster, cluster
 from tests.faults.conftest import light, traffic_for
 from tests.faults.tally import Tally
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import ROOT, SAMPLE_FACE, post_pairs, wait_for
+from tests.support.services import ROOT, SAMPLE_FACE, post_pairs, wait_for
 
 Config = dict[str, Any]
 DEPLOYMENTS = ("Ingress", "VAEDeployment", "StableDiffusionDeployment")

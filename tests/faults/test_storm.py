@@ -11,7 +11,7 @@ import pytest
 from tests.faults.conftest import REPLICAS
 from tests.faults.processes import ServiceProcesses
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import running_replicas, wait_for
+from tests.support.services import running_replicas, wait_for
 
 EVERY_S = 10.0
 STORM_S = 120.0

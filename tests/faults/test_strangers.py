@@ -21,7 +21,7 @@ from ray.serve.generated import serve_pb2, serve_pb2_grpc
 from deployments.api.middleware.security_headers import HEADERS
 from tests.faults import odd_requests
 from tests.faults.processes import ServiceProcesses, title
-from tests.serve.conftest import ROOT, SAMPLE_FACE, serving
+from tests.support.services import ROOT, SAMPLE_FACE, serving
 
 FACE = SAMPLE_FACE.read_bytes()
 FACE_BASE64 = base64.b64encode(FACE).decode()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from scripts.local_ray import free_port
-from tests.serve.conftest import ROOT, SAMPLE_FACE, post_pairs, read_events, serving, wait_for
+from tests.support.services import ROOT, SAMPLE_FACE, post_pairs, read_events, serving, wait_for
 
 pytestmark = [
     pytest.mark.slow,

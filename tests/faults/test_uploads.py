@@ -18,7 +18,7 @@ from deployments.proxy.body_bound import MAX_BODY_BYTES
 from deployments.settings import LimitSettings
 from scripts.api_key import add_key
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, serving
+from tests.support.services import changed_config, post_pairs, serving
 
 UPLOAD_TIMEOUT_S = 2.0
 LIVEZ_BOUND_S = 1.0

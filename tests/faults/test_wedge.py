@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.faulty_models import STALLING_SEED
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, serving, wait_for
+from tests.support.services import changed_config, post_pairs, serving, wait_for
 
 STALLED_AFTER_S = 3.0
 CHECKED_EVERY_S = 1.0

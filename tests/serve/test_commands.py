@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from scripts.local_ray import free_port
-from tests.serve.conftest import ROOT, wait_for
+from tests.support.services import ROOT, wait_for
 
 RUN = secrets.token_hex(8)
 SIMULATED = str(ROOT / "configs" / "simulated.yaml")

@@ -13,7 +13,7 @@ import yaml
 
 from scripts.api_key import add_key
 from tests.faults.cluster import Cluster, cluster
-from tests.serve.conftest import ROOT
+from tests.support.services import ROOT
 
 READY_S = 120
 

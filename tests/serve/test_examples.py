@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.serve.conftest import ROOT
+from tests.support.services import ROOT
 
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 

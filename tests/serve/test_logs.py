@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import post_pairs, wait_for
+from tests.support.services import post_pairs, wait_for
 
 PROMPT = "zanzibar quokka"
 FILENAME = "gerda-at-the-beach.png"

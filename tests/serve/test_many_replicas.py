@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, running_replicas, serving, wait_for
+from tests.support.services import changed_config, post_pairs, running_replicas, serving, wait_for
 
 REPLICAS = 40
 MIB = 2**20

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.metrics import LATENCY_BUCKETS_MS
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import ROOT, post_pairs, wait_for
+from tests.support.services import ROOT, post_pairs, wait_for
 
 # What does not happen to a service that is well, or not without a GPU.
 RARE = {

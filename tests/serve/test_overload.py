@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import changed_config, post_pairs, serving
+from tests.support.services import changed_config, post_pairs, serving
 
 
 @pytest.fixture(scope="module")

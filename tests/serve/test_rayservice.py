@@ -21,7 +21,7 @@ from scripts.local_ray import ray_directory
 from scripts.rayservice import RAYSERVICE
 from tests.faults import cluster as clusters
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import ROOT, wait_for
+from tests.support.services import ROOT, wait_for
 
 pytestmark = pytest.mark.slow
 

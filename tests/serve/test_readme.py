@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serve.conftest import ROOT
+from tests.support.services import ROOT
 
 README = (ROOT / "README.md").read_text()
 

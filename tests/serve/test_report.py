@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serve.conftest import ROOT, SAMPLE_FACE
+from tests.support.services import ROOT, SAMPLE_FACE
 
 SEED = 11
 METRICS = ("pairwise_rmse", "input_rmse", "laplacian_variance")

@@ -8,7 +8,7 @@ import psutil
 
 from deployments.dispatch.pairing import DESCRIPTION_AGE_S
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import post_pairs, wait_for
+from tests.support.services import post_pairs, wait_for
 
 
 def _replicas(client: httpx.Client, deployment: str) -> list[psutil.Process]:

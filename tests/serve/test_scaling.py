@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.serve.conftest import ROOT, post_pairs, running_replicas, serving, wait_for
+from tests.support.services import ROOT, post_pairs, running_replicas, serving, wait_for
 
 OTHER = {"vae": "stable_diffusion", "stable_diffusion": "vae"}
 

@@ -13,7 +13,7 @@ from benchmarks.watching import DIFFUSION, VAE, Moment, Watch, mean_cpu_percent,
 from tests.faults.asks import Kind
 from tests.faults.conftest import traffic_for
 from tests.faults.traffic import Traffic
-from tests.serve.conftest import SAMPLE_FACE, changed_config, post_pairs, serving, wait_for
+from tests.support.services import SAMPLE_FACE, changed_config, post_pairs, serving, wait_for
 
 USERS = 20
 RIGHT = range(USERS, USERS + 3)

@@ -16,7 +16,7 @@ from models.time_law import TimeLaw
 from tests.faults.conftest import light
 from tests.faults.faulty_models import FAILING_SEED
 from tests.faults.processes import ServiceProcesses
-from tests.serve.conftest import (
+from tests.support.services import (
     changed_config,
     post_pairs,
     read_events,

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serve.conftest import changed_config, post_pairs, read_events, serving, wait_for
+from tests.support.in_process import answering
+from tests.support.services import changed_config, post_pairs, read_events, wait_for
 
 STREAM = {"accept": "text/event-stream"}
 
@@ -104,7 +105,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
         }
 
     config = changed_config(log.parent, "simulated.yaml", change)
-    with serving(config, num_gpus=1) as client:
+    with answering(config, num_gpus=1) as client:
         yield client, log
 
 
@@ -192,7 +193,7 @@ def test_the_real_model_stops_within_a_step_of_its_caller_leaving(
             "options": {"log": str(log)},
         }
 
-    with serving(changed_config(tmp_path, "demo.yaml", change)) as client:
+    with answering(changed_config(tmp_path, "demo.yaml", change)) as client:
         fields = {"num_inference_steps": "150", "strength": "1.0"}
         with client.stream(
             "POST", "/v1/pairs", files={"image": face}, data=fields, headers=STREAM

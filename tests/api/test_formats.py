@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serve.conftest import ROOT, post_pairs, read_events
+from tests.support.services import ROOT, post_pairs, read_events
 
 FORMATS = ("png", "webp", "jpeg")
 _PNG_AND_SLOWLY_THE_OTHERS = [

@@ -9,7 +9,8 @@ import openai
 import pytest
 
 from scripts.api_key import add_key
-from tests.serve.conftest import changed_config, post_pairs, serving
+from tests.support.in_process import answering
+from tests.support.services import changed_config, post_pairs
 
 PROTECTED = [
     ("GET", "/v1/models"),
@@ -36,7 +37,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path,
         application["args"]["api_keys_file"] = str(file)
         application["args"]["ingress"]["requests_per_minute_per_key"] = PER_MINUTE
 
-    with serving(changed_config(directory, "simulated.yaml", change), num_gpus=1) as client:
+    with answering(changed_config(directory, "simulated.yaml", change), num_gpus=1) as client:
         yield str(client.base_url), file, keys
 
 
@@ -131,7 +132,7 @@ def test_a_service_without_its_file_of_keys_does_not_start(tmp_path: Path) -> No
         application["args"]["api_keys_file"] = str(tmp_path / "empty")
 
     config = changed_config(tmp_path, "simulated.yaml", change)
-    with pytest.raises(RuntimeError, match="holds no key"), serving(config, num_gpus=1):
+    with pytest.raises(RuntimeError, match="holds no key"), answering(config, num_gpus=1):
         pass
 
 

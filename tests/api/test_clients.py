@@ -13,7 +13,7 @@ from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
-from tests.serve.conftest import post_pairs
+from tests.support.services import post_pairs
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.broken_models import FILTERED_SEED
-from tests.serve.conftest import changed_config, post_pairs, read_events, serving
+from tests.support.in_process import answering
+from tests.support.services import changed_config, post_pairs, read_events
 
 FIRST = FILTERED_SEED - 3
 FIELDS = {"seed": FIRST, "n": 10}
@@ -29,7 +30,7 @@ def filtering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client
         }
 
     config = changed_config(tmp_path_factory.mktemp("filter"), "simulated.yaml", change)
-    with serving(config, num_gpus=1) as client:
+    with answering(config, num_gpus=1) as client:
         yield client
 
 
@@ -130,7 +131,7 @@ def test_a_set_too_large_for_memory_is_made_in_halves_or_refused_and_the_replica
         }
 
     config = changed_config(tmp_path_factory.mktemp("memory"), "simulated.yaml", change)
-    with serving(config, num_gpus=1) as client:
+    with answering(config, num_gpus=1) as client:
         before = post_pairs(client, face, n=2, seed=5, models="stable_diffusion")
         halved = post_pairs(client, face, n=4, seed=5, models="stable_diffusion")
         response = post_pairs(client, face, n=5)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.set_metrics import descriptor, measure
-from tests.serve.conftest import post_pairs
+from tests.support.services import post_pairs
 
 
 def _sweep(client: httpx.Client, face: bytes, **fields: object) -> httpx.Response:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from models.pixels import MIN_CROP_SIDE_PX
-from tests.serve.conftest import post_pairs
+from tests.support.services import post_pairs
 
 JSON = {"content-type": "application/json"}
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.serve.conftest import post_pairs
+from tests.support.services import post_pairs
 
 
 def _envelope(response: httpx.Response, status: int, param: str | None) -> str:

@@ -14,7 +14,8 @@ from skimage import data
 
 from models.pixels import read_square
 from models.provenance import read_provenance
-from tests.serve.conftest import ROOT, post_pairs, serving
+from tests.support.in_process import answering
+from tests.support.services import ROOT, post_pairs
 
 ROLES = {"vae": 150, "stable_diffusion": 128}
 
@@ -63,7 +64,7 @@ def test_the_same_request_has_the_same_bytes_also_after_a_restart(
     demo: httpx.Client, face: bytes
 ) -> None:
     first, again = (post_pairs(demo, face, seed=7).json() for _ in range(2))
-    with serving(ROOT / "configs" / "demo.yaml") as other:
+    with answering(ROOT / "configs" / "demo.yaml") as other:
         restarted = post_pairs(other, face, seed=7).json()
     for role in ROLES:
         assert _files(first, role) == _files(again, role) == _files(restarted, role)
