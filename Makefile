@@ -21,7 +21,7 @@ RAY_DASHBOARD_ADDRESS ?= http://127.0.0.1:8265
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve deploy stop report api-key weights loadtest stall demo-weights
-.PHONY: test test-full test-browser test-faults test-cluster test-gpu soak bench gpu-check bench-codecs audit check check-wheels check-monitoring format lock clean
+.PHONY: test test-quick test-full test-browser test-faults test-cluster test-gpu soak bench gpu-check bench-codecs audit check check-wheels check-monitoring format lock clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,14 @@ stall: setup-dev  ## A stall of 10 s in a closed and an open loop, side by side
 demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMOKE=1: minutes)
 	@GOMP_SPINCOUNT=10000 $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
 
-test: setup-dev  ## The tests that need only pip packages and two cores
-	@$(RUN) -m pytest -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
+test: setup-dev  ## The tests that need only pip packages: five minutes on two cores
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
 	@echo "Not run here: the slow tests (make test-full), the page in a browser (make test-browser),"
 	@echo "killed processes, floods and bad input (make test-faults), several nodes (make test-cluster),"
 	@echo "lint and types (make check)."
+
+test-quick: setup-dev  ## Units, and HTTP in process without Ray: in a minute
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadgroup -m "not slow and not heavy" tests/unit tests/api $(TESTS)
 
 test-full: setup-dev  ## All tests but those with a target of their own, the slow ones too
 	@$(RUN) -m pytest --ignore tests/browser --ignore tests/faults --ignore tests/cluster $(TESTS)

@@ -22,7 +22,8 @@ from benchmarks.autoscaling_settings import SETTINGS, Setting
 from benchmarks.circumstances import circumstances
 from benchmarks.closed_loop import ClosedLoop
 from benchmarks.rehearsal import Config, changed, rehearsal, serving
-from benchmarks.watching import DIFFUSION, Moment, watching
+from benchmarks.watching import Moment, watching
+from models.roles import DIFFUSION, VAE
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHAPES: Mapping[str, Sequence[tuple[int, float]]] = {
@@ -59,7 +60,7 @@ def main() -> int:
 def configured(setting: Setting) -> Config:
     """Return the rehearsal with a setting."""
     config = rehearsal()
-    config["applications"][0]["args"]["stable_diffusion"]["options"]["slowdown"] = SLOWDOWN
+    config["applications"][0]["args"][DIFFUSION]["options"]["slowdown"] = SLOWDOWN
     config = changed(setting.diffusion, config, "StableDiffusionDeployment")
     return changed(setting.vae, config, "VAEDeployment")
 
@@ -101,7 +102,7 @@ def _write(out: Path, shape: str, results: Sequence[tuple[Setting, Figures, list
 
 def _line(moment: Moment, start_s: float) -> list[float]:
     """Return seconds, users, diffusion target and running, VAE target and running, CPU."""
-    counts = [one[role] for role in (DIFFUSION, "vae") for one in (moment.target, moment.running)]
+    counts = [one[role] for role in (DIFFUSION, VAE) for one in (moment.target, moment.running)]
     return [round(moment.at_s - start_s, 1), moment.users, *counts, moment.cpu_percent]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from benchmarks.autoscaling_settings import Setting
 from benchmarks.closed_loop import Answer, quantile_s
-from benchmarks.watching import DIFFUSION, VAE, Moment, Watch, mean_cpu_percent
+from benchmarks.watching import Moment, Watch, mean_cpu_percent
+from models.roles import DIFFUSION, VAE
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models.roles import DIFFUSION, VAE
+
 UNET_TFLOP = 0.803
 """Of one sample and call, 512 x 512 (401.6 GMAC)."""
 DECODE_TFLOP, ENCODE_TFLOP = 2.5, 1.1
@@ -39,7 +41,7 @@ def computed(card: str) -> dict[str, Any]:
             "fixed_s": f"{ENCODE_TFLOP} TFLOP / speed",
             "step_s": "0: the time to launch kernels is left out, which is too kind to small sets",
             "jitter": "assumed",
-            "vae": "assumed: a small network, tens of milliseconds at most",
+            VAE: "assumed: a small network, tens of milliseconds at most",
         },
-        "laws": {"vae": {**_ASSUMED_VAE, "jitter": _ASSUMED_JITTER}, "stable_diffusion": diffusion},
+        "laws": {VAE: {**_ASSUMED_VAE, "jitter": _ASSUMED_JITTER}, DIFFUSION: diffusion},
     }

@@ -22,7 +22,8 @@ from benchmarks.circumstances import circumstances
 from benchmarks.closed_loop import Answer, ClosedLoop
 from benchmarks.rehearsal import Config, rehearsal, serving, with_replicas
 from benchmarks.scaling_plot import plot
-from benchmarks.watching import DIFFUSION, Moment, mean_cpu_percent, watching
+from benchmarks.watching import Moment, mean_cpu_percent, watching
+from models.roles import DIFFUSION
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SET_S = 3.0
@@ -96,7 +97,7 @@ def table(points: Sequence[Point]) -> str:
 
 def slowed(config: Config, set_s: float) -> Config:
     """Change the config in place so that a set takes so many seconds, whatever is asked for."""
-    model = config["applications"][0]["args"]["stable_diffusion"]
+    model = config["applications"][0]["args"][DIFFUSION]
     model["options"] = {"fixed_s": 0, "step_s": set_s / 10, "image_step_s": 0, "jitter": JITTER}
     return config
 

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from benchmarks.circumstances import circumstances
 from benchmarks.closed_loop import Answer, ClosedLoop
 from benchmarks.rehearsal import Config, rehearsal, serving, with_replicas
+from models.roles import DIFFUSION
 from models.time_law import TimeLaw
 from scripts.signals import stop_on_signals
 
@@ -63,7 +64,7 @@ def _config(replicas: int, max_split: int) -> Config:
     config = with_replicas(copy.deepcopy(rehearsal()), replicas)
     arguments = config["applications"][0]["args"]
     arguments["ingress"] = {**arguments.get("ingress", {}), "max_split": max_split}
-    arguments["stable_diffusion"]["options"] = dict(LAW)
+    arguments[DIFFUSION]["options"] = dict(LAW)
     return config
 
 
@@ -91,7 +92,7 @@ def _asked(urls: dict[str, str], rounds: int, seconds: float) -> dict[str, Any]:
 
 @contextmanager
 def _users(url: str, users: int) -> Iterator[ClosedLoop]:
-    loop = ClosedLoop(url, models="stable_diffusion", num_inference_steps=STEPS, strength=1.0)
+    loop = ClosedLoop(url, models=DIFFUSION, num_inference_steps=STEPS, strength=1.0)
     time.sleep(_CALM_S)
     loop.set_users(users)
     with loop.running():

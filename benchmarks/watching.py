@@ -11,7 +11,6 @@ import httpx
 import psutil
 
 PERIOD_S = 0.5
-DIFFUSION, VAE = "stable_diffusion", "vae"
 
 
 @dataclass(frozen=True)

@@ -29,5 +29,5 @@ def places(metadata: Iterable[Mapping[str, Any]]) -> int:
 
     Those that are on a GPU and do not know on which count for nothing: they may share any.
     """
-    cards = [str(one.get(CARD, UNKNOWN)) for one in metadata]
+    cards = [str(told.get(CARD, UNKNOWN)) for told in metadata]
     return cards.count(OWN) + len({*cards} - {OWN, UNKNOWN})

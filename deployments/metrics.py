@@ -92,6 +92,7 @@ class IngressMetrics:
         )
         self.refused = metrics.Counter(
             "twinset_refused_requests",
-            description="Requests answered 429 at once, by reason: full, share, rate, deadline",
+            description="Requests answered 429, by reason: "
+            "full, share, rate, deadline, model_queue",
             tag_keys=("reason",),
         )

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from loadtests.checks import Expected
 from loadtests.faces import Face, draw_faces
 from loadtests.mix import order
-from loadtests.options import SETS, Options
+from loadtests.options import Options
+from loadtests.roles import DIFFUSION_SET, SETS, VAE_SET
 
 PAIRS_PATH, SWEEP_PATH = "/v1/pairs", "/v1/sweep"
 JSON, EVENT_STREAM = "application/json", "text/event-stream"
 SWEPT_FACTORS = (1.0, 4.0, 7.0)
-SETS_OF = {"vae": ("vae",), "diffusion": ("stable_diffusion",), "sweep": ("vae",)}
+SETS_OF = {"vae": (VAE_SET,), "diffusion": (DIFFUSION_SET,), "sweep": (VAE_SET,)}
 
 # None: the field is not sent and the service's own default holds.
 DIVERSITY_FACTORS = (None, 3.0, 5.0, 7.0)
@@ -113,11 +114,11 @@ def choose_values(options: Options, sets: tuple[str, ...], dice: random.Random) 
         "diversity_factor": vary(options.diversity_factor, DIVERSITY_FACTORS),
         "output_format": vary(None, FORMATS),
     }
-    if "stable_diffusion" in sets:
+    if DIFFUSION_SET in sets:
         values["strength"] = vary(options.strength, STRENGTHS)
         values["prompt"] = vary(None, PROMPTS)
         values["num_inference_steps"] = options.num_inference_steps
-    if "vae" not in sets:
+    if VAE_SET not in sets:
         values.pop("diversity_factor")
     return values
 

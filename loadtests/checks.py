@@ -22,6 +22,7 @@ from loadtests.pixels import (
     decode_picture,
     describe_difference,
 )
+from loadtests.roles import SETS, VAE_SET
 
 SEED_COUNT = 2**32
 CHECK_NAMES = (
@@ -60,7 +61,7 @@ class Expected:
 
     n: int
     seed: int
-    sets: tuple[str, ...] = ("vae", "stable_diffusion")
+    sets: tuple[str, ...] = SETS
     diversity_factor: float | None = None
     tolerance: int = 1
     factors: tuple[float, ...] = ()
@@ -120,7 +121,7 @@ def check_parsed(answer: Pair, expected: Expected) -> Checked:
         failures += check_metadata(decoded, name, model_of(answer, name), expected)
         pictures[name] = [picture.pixels if picture else None for picture in decoded]
         # A diversity factor of 0 is the plain reconstruction: n times the same face, rightly.
-        if name != "vae" or expected.diversity_factor != 0:
+        if name != VAE_SET or expected.diversity_factor != 0:
             failures += check_distinct(pictures[name], name, expected.tolerance)
     return Checked(failures, pictures)
 

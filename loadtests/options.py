@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from loadtests.checks import SEED_COUNT
 from loadtests.mix import DEFAULT_MIX
 
-SETS = ("vae", "stable_diffusion")
-
 # Odd, so that multiples of it run through all the seeds before one comes twice; large, so that
 # the lists of two requests hardly ever overlap.
 SEED_STRIDE = 2_654_435_761

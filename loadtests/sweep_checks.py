@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TypeGuard
 
 from loadtests.checks import Checked, Expected, Failure, check_parsed, parse_object
-
-ROLE = "vae"
+from loadtests.roles import VAE_SET
 
 
 def check_sweep(body: bytes, expected: Expected) -> Checked:
@@ -23,7 +22,7 @@ def check_sweep(body: bytes, expected: Expected) -> Checked:
         found = check_parsed(as_pairs(one), replace(expected, diversity_factor=factor))
         where = f"at factor {factor:g}: "
         checked.failures.extend(Failure(one.check, where + one.detail) for one in found.failures)
-        checked.pictures[f"{ROLE} at {factor:g}"] = found.pictures[ROLE]
+        checked.pictures[f"{VAE_SET} at {factor:g}"] = found.pictures[VAE_SET]
     return checked
 
 
@@ -45,6 +44,7 @@ def as_pairs(one: Mapping[str, object]) -> dict[str, object]:
     images = one.get("images")
     entries = [image for image in images if isinstance(image, dict)] if is_list(images) else []
     pairs = [
-        {"index": image.get("index"), "seed": image.get("seed"), ROLE: image} for image in entries
+        {"index": image.get("index"), "seed": image.get("seed"), VAE_SET: image}
+        for image in entries
     ]
-    return {"pairs": pairs, "sets": {ROLE: one}}
+    return {"pairs": pairs, "sets": {VAE_SET: one}}

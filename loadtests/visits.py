@@ -16,6 +16,7 @@ from loadtests.judging import Verdict, judge
 from loadtests.messages import write_message
 from loadtests.options import Options
 from loadtests.records import Record
+from loadtests.roles import VAE_SET
 
 # Locust's engine. Imported by name, for it carries no types.
 gevent: Any = import_module("gevent")
@@ -115,4 +116,4 @@ def was_vae_first(ask: Ask, answer: Answer) -> bool | None:
     if not ask.is_stream or len(ask.expected.sets) < 2:
         return None
     roles = [event.fields.get("role") for event in answer.events if event.name == "image"]
-    return roles[0] == "vae" if roles else None
+    return roles[0] == VAE_SET if roles else None

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from models.roles import DIFFUSION, VAE
 from scripts.report_answers import Answers, Caller, ReportError, ask
 from scripts.report_figures import Drawing, draw_all
 from scripts.report_findings import Findings, read_findings
@@ -164,11 +165,11 @@ def as_json(wish: Wish, answers: Answers, findings: Findings, figures: list[str]
         "parameters": findings.parameters,
         "chosen_factor": findings.numbers.chosen_factor,
         "reconstruction": findings.reconstruction.facts,
-        "sets": {"vae": findings.vae.facts, "stable_diffusion": findings.diffusion.facts},
+        "sets": {VAE: findings.vae.facts, DIFFUSION: findings.diffusion.facts},
         "image_sharpness": {
             "reconstruction": [tile.sharpness() for tile in findings.reconstruction.tiles],
-            "vae": [tile.sharpness() for tile in findings.vae.tiles],
-            "stable_diffusion": [tile.sharpness() for tile in findings.diffusion.tiles],
+            VAE: [tile.sharpness() for tile in findings.vae.tiles],
+            DIFFUSION: [tile.sharpness() for tile in findings.diffusion.tiles],
         },
         "sweep": {
             "parameters": answers.sweep["parameters"],

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from tqdm import tqdm
 
+from models.roles import VAE
 from models.seeds import MAX_IMAGES
 
 FACTORS = tuple(float(factor) for factor in range(1, 11))
@@ -116,7 +117,7 @@ def ask(caller: Caller, picture: bytes, seed: int) -> Answers:
         n = min(MAX_IMAGES, int(limits["max_images"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ReportError("what answers /v1/models is no Twinset: see --url") from error
-    alone = {"models": "vae", "diversity_factor": "0", "n": "1", "seed": str(seed)}
+    alone = {"models": VAE, "diversity_factor": "0", "n": "1", "seed": str(seed)}
     common = {"n": str(n), "seed": str(seed)}
     factors = {"diversity_factors": ",".join(f"{factor:g}" for factor in FACTORS)}
     questions: dict[str, tuple[str, dict[str, str]]] = {

@@ -12,6 +12,7 @@ from PIL import Image
 from models.interfaces import RGBPixels
 from models.pixels import Crop, PictureLimits, SquarePicture, read_square
 from models.provenance import read_provenance
+from models.roles import DIFFUSION, VAE
 from models.set_metrics import SetMetrics, descriptor, laplacian_variance
 from scripts.report_answers import Answers, ReportError
 
@@ -155,8 +156,8 @@ def read_findings(answers: Answers, picture: bytes) -> Findings:
 def _read(answers: Answers, picture: bytes) -> Findings:
     pairs = answers.pairs
     face = _face(answers, picture)
-    reconstruction = _paired_set(answers.reconstruction, "vae")
-    vae, diffusion = _paired_set(pairs, "vae"), _paired_set(pairs, "stable_diffusion")
+    reconstruction = _paired_set(answers.reconstruction, VAE)
+    vae, diffusion = _paired_set(pairs, VAE), _paired_set(pairs, DIFFUSION)
     sweep = {float(one["diversity_factor"]): _sweep_set(one) for one in answers.sweep["sets"]}
     sweep = dict(sorted(sweep.items()))
     return Findings(
@@ -216,7 +217,7 @@ def _tile(image: Mapping[str, Any], seed: int) -> Tile:
 
 def _software(pairs: Mapping[str, Any]) -> str:
     for pair in pairs["pairs"]:
-        provenance = read_provenance(base64.b64decode(pair["vae"]["b64_json"] or ""))
+        provenance = read_provenance(base64.b64decode(pair[VAE]["b64_json"] or ""))
         if provenance is not None:
             return provenance.software
     return "not said"

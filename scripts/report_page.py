@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from models.contact_sheet import describe_seeds
+from models.roles import DIFFUSION, VAE
 from scripts.report_figures import DIFFERENCE_SCALE, Drawing
 from scripts.report_findings import Findings
 from scripts.report_style import CHART_SCALE
@@ -66,7 +67,7 @@ def _shown_facts(findings: Findings) -> dict[str, Any]:
         "seeds": findings.parameters["seeds"],
         "seed_words": _seeds(findings).removeprefix("seeds ").removeprefix("seed "),
         "input": findings.input_facts,
-        "vae": findings.vae.facts,
+        VAE: findings.vae.facts,
         "diffusion": findings.diffusion.facts,
         "diffusion_facts": _diffusion_facts(findings),
         "sweep_ends": (f"{factors[0]:g}", f"{factors[-1]:g}"),
@@ -92,7 +93,7 @@ def _seeds(findings: Findings) -> str:
 
 
 def _diffusion_facts(findings: Findings) -> list[tuple[str, object]]:
-    parameters, card = findings.parameters, findings.cards["stable_diffusion"]
+    parameters, card = findings.parameters, findings.cards[DIFFUSION]
     return [
         ("prompt", parameters["prompt"] or "none"),
         ("negative prompt", parameters["negative_prompt"] or "none"),
@@ -157,8 +158,8 @@ def _made(findings: Findings, facts: Mapping[str, str]) -> list[tuple[str, str]]
     rows.append(("crop", f"x {crop['x']}, y {crop['y']}, side {crop['side']} px"))
     rows.append(("seeds", f"{_seeds(findings).removeprefix('seeds ')}, the same in every set"))
     for name, shown, role in (
-        ("VAE", findings.vae, "vae"),
-        ("diffusion", findings.diffusion, "stable_diffusion"),
+        ("VAE", findings.vae, VAE),
+        ("diffusion", findings.diffusion, DIFFUSION),
     ):
         card = findings.cards[role]
         rows.append((name, f"{shown.facts['model']}, revision {shown.facts['revision']}"))

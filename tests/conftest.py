@@ -1,11 +1,22 @@
-"""Pictures for all tests."""
+"""Pictures for all tests; what may run beside what."""
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.support.services import SAMPLE_FACE
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests together where several processes run them, and all of Ray's in one."""
+    for item in items:
+        where = item.path.relative_to(HERE)
+        group = "ray" if where.parts[0] == "serve" else str(where)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from models.interfaces import GeneratedSet
 from models.parameters import ImageToImageParameters
 from models.pixels import SquarePicture, read_square
 from models.provenance import Provenance, encode_with_provenance
+from models.roles import DIFFUSION
 from models.set_metrics import descriptor
 
 _ENCODER_THREADS = (
@@ -108,7 +109,7 @@ class _Twinset:
     """The served model as its replica uses it, without Ray around it."""
 
     def __init__(self) -> None:
-        self._model = ModelSettings(**application()["args"]["stable_diffusion"]).build()
+        self._model = ModelSettings(**application()["args"][DIFFUSION]).build()
         self._encoders = ThreadPoolExecutor(_ENCODER_THREADS, thread_name_prefix="encode")
         self._limits = LimitSettings().picture_limits()
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from benchmarks.comparison.job import DiffusionJob
+from models.roles import DIFFUSION, VAE
 
 TIMEOUT_S = 300.0
 _KEEP_S = 2.0  # less than the servers keep a connection: none is used in the moment it closes
@@ -68,7 +69,7 @@ async def twinset_set(client: httpx.AsyncClient, job: DiffusionJob) -> Answer:
     Raises:
         httpx.HTTPStatusError: the request was answered with an error.
     """
-    return await _pairs(client, job, ["stable_diffusion"])
+    return await _pairs(client, job, [DIFFUSION])
 
 
 async def twinset_pair(client: httpx.AsyncClient, job: DiffusionJob) -> Answer:
@@ -77,7 +78,7 @@ async def twinset_pair(client: httpx.AsyncClient, job: DiffusionJob) -> Answer:
     Raises:
         httpx.HTTPStatusError: the request was answered with an error.
     """
-    return await _pairs(client, job, ["vae", "stable_diffusion"])
+    return await _pairs(client, job, [VAE, DIFFUSION])
 
 
 async def _imagine(client: httpx.AsyncClient, job: DiffusionJob, seed: int) -> httpx.Response:
@@ -95,7 +96,7 @@ async def _pairs(client: httpx.AsyncClient, job: DiffusionJob, roles: list[str])
     response = await client.post("/v1/pairs", json=body)
     answer = response.raise_for_status().json()
     files = [pair[role]["b64_json"] for role in roles for pair in answer["pairs"]]
-    diffusion = answer["sets"]["stable_diffusion"]
+    diffusion = answer["sets"][DIFFUSION]
     return Answer(
         images=tuple(map(base64.b64decode, files)),
         bytes_received=len(response.content),

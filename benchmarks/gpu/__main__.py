@@ -11,9 +11,9 @@ import torch
 from benchmarks.gpu.environment import environment
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.report import FILE, Report
+from benchmarks.gpu.requirements import requirements
 from benchmarks.gpu.running import command_for, run_parts
 from benchmarks.gpu.table import lines
-from benchmarks.gpu.verdicts import verdicts
 from benchmarks.gpu.workload import FULL, TINY
 from benchmarks.paths import ROOT
 from scripts.signals import stop_on_signals
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     sys.stdout.write("\n".join(lines(report)) + f"\n{report.path}\n")
     failed = any(one["status"] == "failed" for one in report.parts.values())
-    return 1 if failed or any(one.holds is False for one in verdicts(report)) else 0
+    return 1 if failed or any(one.holds is False for one in requirements(report)) else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from benchmarks.gpu.report import Report
 from benchmarks.gpu.workload import DIFFUSION_SHARE, VAE_SHARE
+from models.roles import VAE
 
 _COMPILING_PAYS = 0.85
 """Compiled time over eager time at which it is advised (docs/decisions/0010)."""
@@ -25,12 +26,12 @@ def _shares(report: Report) -> Iterator[str]:
     if not all(one.get("peak_gib") for one in processes.values()) or not processes:
         yield "# num_gpus: no peak was measured"
         return
-    roles = {"VAEDeployment": "vae", "StableDiffusionDeployment": "diffusion"}
+    roles = {"VAEDeployment": VAE, "StableDiffusionDeployment": "diffusion"}
     for deployment, role in roles.items():
         one = processes[role]
         total_gib = one["limit_gib"] / one["share"]
         least = math.ceil(20 * one["peak_gib"] / total_gib) / 20
-        usual = VAE_SHARE if role == "vae" else DIFFUSION_SHARE if least <= DIFFUSION_SHARE else 0.9
+        usual = VAE_SHARE if role == VAE else DIFFUSION_SHARE if least <= DIFFUSION_SHARE else 0.9
         yield (
             f"{deployment}: ray_actor_options: {{num_gpus: {max(usual, least):g}}}"
             f"  # peak {one['peak_gib']:g} GiB, at least {least:g} of this card"

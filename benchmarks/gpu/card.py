@@ -9,13 +9,13 @@ import torch
 from benchmarks.gpu.clock import GIB, Clock
 from benchmarks.gpu.environment import driver
 from benchmarks.gpu.floor import copy_rate, count_operations, matrix_rate
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from models.stable_diffusion.compilation import check_toolchain
 
 _QUERY = "name,driver_version,memory.total,clocks.max.sm,power.limit,mig.mode.current"
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Tell what is here first: it costs nothing."""
     tell("asks the driver", driver=driver(_QUERY), compiler=_compiler(setting.device))
     if setting.is_gpu:

@@ -2,7 +2,7 @@
 
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.model_copies import ModelCopies
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.race import Race
 from benchmarks.gpu.start import cache_of
 from benchmarks.gpu.variant import Variant
@@ -10,7 +10,7 @@ from benchmarks.gpu.weights import prepared_diffusion
 from models.stable_diffusion.compilation import check_toolchain, keep_compiled
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Time both arms; raises ValueError where nothing can be compiled."""
     check_toolchain(setting.device)
     keep_compiled(str(cache_of(setting)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from diffusers.utils import logging as diffusers_logging
 
-from benchmarks.gpu.parts import PARTS, Setting
+from benchmarks.gpu.parts import PARTS, CheckSetting
 from benchmarks.gpu.workload import FULL, TINY
 from models.devices import prepare_device
 
@@ -23,7 +23,7 @@ def main() -> int:
     diffusers_logging.set_verbosity_error()  # it warns of every change of precision
     # For so little work, threads mostly wait for each other.
     device = prepare_device("cpu", 1) if arguments.tiny else prepare_device("cuda")
-    setting = Setting(TINY if arguments.tiny else FULL, device, arguments.out)
+    setting = CheckSetting(TINY if arguments.tiny else FULL, device, arguments.out)
     part = next(one for one in PARTS if one.name == arguments.part)
     part.run(setting, _tell)
     return 0

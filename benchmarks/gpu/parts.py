@@ -16,7 +16,7 @@ shown beside the bar (`tell("loads weights")`)."""
 
 
 @dataclass(frozen=True)
-class Setting:
+class CheckSetting:
     """What all parts get.
 
     Attributes:
@@ -36,7 +36,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Part:
+class CheckPart:
     """One part.
 
     Attributes:
@@ -50,20 +50,20 @@ class Part:
     limit_s: float
     title: str
 
-    def run(self, setting: Setting, tell: Tell) -> None:
+    def run(self, setting: CheckSetting, tell: Tell) -> None:
         """Measure, and tell what is found."""
         run: Any = importlib.import_module(f"benchmarks.gpu.{self.name}").run
         run(setting, tell)
 
 
 PARTS = (
-    Part("card", 40, "card, driver, compiler, and the floor of a set"),
-    Part("weights", 90, "the weights that the parts load: prepared ones, or random ones"),
-    Part("shares", 120, "a VAE and two diffusion processes on one card, within their shares"),
-    Part("too_small", 60, "a share that is too small is refused with a sentence"),
-    Part("speed", 120, "a set of ten: notebook loop, diffusers in one call, and ours"),
-    Part("pixels", 90, "our pixels beside those of diffusers' pipeline"),
-    Part("steps", 45, "no step waits for the GPU"),
-    Part("start", 260, "seconds of a replica's start that compiles, cache cold and warm"),
-    Part("compiled", 120, "a set of ten, eager and compiled"),
+    CheckPart("card", 40, "card, driver, compiler, and the floor of a set"),
+    CheckPart("weights", 90, "the weights that the parts load: prepared ones, or random ones"),
+    CheckPart("shares", 120, "a VAE and two diffusion processes on one card, within their shares"),
+    CheckPart("too_small", 60, "a share that is too small is refused with a sentence"),
+    CheckPart("speed", 120, "a set of ten: notebook loop, diffusers in one call, and ours"),
+    CheckPart("pixels", 90, "our pixels beside those of diffusers' pipeline"),
+    CheckPart("steps", 45, "no step waits for the GPU"),
+    CheckPart("start", 260, "seconds of a replica's start that compiles, cache cold and warm"),
+    CheckPart("compiled", 120, "a set of ten, eager and compiled"),
 )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.gpu.model_copies import ModelCopies
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.race import likeness
 from benchmarks.gpu.variant import Variant
 from benchmarks.gpu.weights import prepared_diffusion
@@ -12,7 +12,7 @@ from benchmarks.gpu.workload import Precision
 PRECISIONS: tuple[Precision, ...] = ("float16", "float32", "bfloat16")
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Make a set of ten with both in each precision, and look for the worst image."""
     tell("loads the weights")
     model = ModelCopies(setting.workload, setting.device, prepared_diffusion(setting))

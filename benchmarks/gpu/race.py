@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.gpu.clock import GIB, Clock
 from benchmarks.gpu.model_copies import ModelCopies
 from benchmarks.gpu.parts import Tell
-from benchmarks.gpu.variant import Made, Maker, Variant
+from benchmarks.gpu.variant import MadeImages, Maker, Variant
 from models.interfaces import RGBPixels
 
 _SENTENCE = 300
@@ -51,7 +51,7 @@ class Race:
         self._model = model
         self._clock = clock
         self.makers: dict[str, Maker] = {}
-        self.last: dict[str, Made] = {}
+        self.last: dict[str, MadeImages] = {}
         self._errors: dict[str, str] = {}
         self._warm_s: dict[str, float] = {}
         self._times: dict[str, list[float]] = {name: [] for name in variants}

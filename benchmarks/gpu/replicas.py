@@ -7,14 +7,14 @@ import tempfile
 from typing import Any
 
 from benchmarks.gpu import weights
-from benchmarks.gpu.parts import Setting
+from benchmarks.gpu.parts import CheckSetting
 from benchmarks.paths import ROOT
 
 
 class Replica:
     """A process that makes sets until it is told to end."""
 
-    def __init__(self, role: str, share: float, setting: Setting, *options: str) -> None:
+    def __init__(self, role: str, share: float, setting: CheckSetting, *options: str) -> None:
         """Start it; `ready` waits for it."""
         command = [sys.executable, "-m", "benchmarks.gpu.replica_process", role]
         command += ["--weights", str(weights.of(setting)), "--device", str(setting.device)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.gpu.parts import Part
+from benchmarks.gpu.parts import CheckPart
 from benchmarks.gpu.report import Report
 from benchmarks.paths import ROOT
 
@@ -25,10 +25,10 @@ _LEAST_S = 5.0
 """With less time left a part is not begun: a process needs as long to import torch."""
 
 
-Command = Callable[[Part], list[str]]
+Command = Callable[[CheckPart], list[str]]
 
 
-def run_parts(parts: Sequence[Part], report: Report, minutes: float, command: Command) -> None:
+def run_parts(parts: Sequence[CheckPart], report: Report, minutes: float, command: Command) -> None:
     """Run each part that is not finished yet, and write down what became of it.
 
     Args:
@@ -55,7 +55,7 @@ def command_for(out: Path, tiny: bool) -> Command:
     return lambda part: [sys.executable, "-m", module, part.name, *options]
 
 
-def _run(part: Part, report: Report, limit_s: float, command: list[str]) -> None:
+def _run(part: CheckPart, report: Report, limit_s: float, command: list[str]) -> None:
     started = time.monotonic()
     log = report.path.parent / f"{part.name}.log"
     figures: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def _process(command: list[str], log: Path) -> Iterator["subprocess.Popen[str]"]
 
 
 def _lines(
-    process: "subprocess.Popen[str]", part: Part, limit_s: float
+    process: "subprocess.Popen[str]", part: CheckPart, limit_s: float
 ) -> Iterator[dict[str, Any]]:
     """Yield figures as they are told until the process ends or its time is over; show a bar."""
     told: SimpleQueue[str | None] = SimpleQueue()

@@ -42,7 +42,7 @@ _TIMEOUT_S = 180.0
 _KILL_AFTER_S = 0.5
 
 
-class CheckError(Exception):
+class ServiceCheckError(Exception):
     """The service answered something else than it has to."""
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         _check(out, options, facts)
-    except (ServeError, CheckError, httpx.HTTPError) as error:
+    except (ServeError, ServiceCheckError, httpx.HTTPError) as error:
         facts["error"] = str(error)
         sys.stderr.write(f"twinset: {error}\n")
     except KeyboardInterrupt:
@@ -135,7 +135,7 @@ def _check(out: Path, options: argparse.Namespace, facts: dict[str, Any]) -> Non
         status = run_locust(service, ["--out", str(report), "--run-time", seconds])
         facts["loadtest"] = {"exit_code": status, "report": str(report)}
         if status:
-            raise CheckError(f"the load test ended with {status}: see {report}")
+            raise ServiceCheckError(f"the load test ended with {status}: see {report}")
 
 
 def _wait_for_replicas() -> None:
@@ -150,7 +150,9 @@ def _wait_for_replicas() -> None:
                 return
             bar.update()
             time.sleep(0.5)
-    raise CheckError(f"{REPLICAS} diffusion replicas were not running after {_TIMEOUT_S:.0f} s")
+    raise ServiceCheckError(
+        f"{REPLICAS} diffusion replicas were not running after {_TIMEOUT_S:.0f} s"
+    )
 
 
 @contextmanager
@@ -165,7 +167,7 @@ def _ask(client: httpx.Client, seed: int) -> dict[str, Any]:
     """Return the answer to ten pairs.
 
     Raises:
-        CheckError: it is no whole one.
+        ServiceCheckError: it is no whole one.
     """
     response = client.post(
         "/v1/pairs",
@@ -173,16 +175,16 @@ def _ask(client: httpx.Client, seed: int) -> dict[str, Any]:
         data={"n": "10", "seed": str(seed), "prompt": "a face"},
     )
     if response.status_code != 200:
-        raise CheckError(f"seed {seed}: {response.status_code} {response.text[:300]}")
+        raise ServiceCheckError(f"seed {seed}: {response.status_code} {response.text[:300]}")
     answer: dict[str, Any] = response.json()
     seeds = [pair["seed"] for pair in answer["pairs"]]
     if seeds != list(range(seed, seed + 10)):
-        raise CheckError(f"seed {seed}: the pairs have the seeds {seeds}")
+        raise ServiceCheckError(f"seed {seed}: the pairs have the seeds {seeds}")
     for pair in answer["pairs"]:
         for role in ROLES:
             # Random weights make noise, of which a safety checker may think anything.
             if pair[role]["status"] not in ("ok", "filtered"):
-                raise CheckError(f"seed {pair['seed']}, {role}: {pair[role]['status']}")
+                raise ServiceCheckError(f"seed {pair['seed']}, {role}: {pair[role]['status']}")
     return answer
 
 
@@ -201,7 +203,7 @@ def _pairs(client: httpx.Client, seed: int) -> dict[str, Any]:
     answer = _ask(client, seed)
     images = _images(answer)
     if not images or any(one.std() == 0 for one in images):
-        raise CheckError(f"seed {seed}: an image is of one colour")
+        raise ServiceCheckError(f"seed {seed}: an image is of one colour")
     sets = answer["sets"]
     return {
         "seconds": round(time.monotonic() - started, 2),
@@ -221,7 +223,9 @@ def _kill_in_mid_set(client: httpx.Client) -> dict[str, Any]:
     """Kill one of two diffusion replicas while each makes a set; both answers must be whole."""
     before = _replica_processes()
     if len(before) != REPLICAS:
-        raise CheckError(f"{len(before)} processes of {DIFFUSION} were found, not {REPLICAS}")
+        raise ServiceCheckError(
+            f"{len(before)} processes of {DIFFUSION} were found, not {REPLICAS}"
+        )
     started = time.monotonic()
     with ThreadPoolExecutor(2 * REPLICAS) as pool:
         asked = [pool.submit(_ask, client, 1000 * index) for index in range(2 * REPLICAS)]

@@ -3,20 +3,20 @@
 import time
 
 from benchmarks.gpu.card import memory_use
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.replicas import Replica
 from benchmarks.gpu.workload import DIFFUSION_SHARE, VAE_SHARE
 from models.roles import DIFFUSION, VAE
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Start one diffusion process alone, which is timed, then the other two beside it."""
     tell("starts a diffusion process")
     first = Replica(DIFFUSION, DIFFUSION_SHARE, setting)
     tell("starts two more", eager_start=(alone := first.ready()))
     too_large = str(setting.workload.too_many_images)
     replicas = {
-        "vae": Replica(VAE, VAE_SHARE, setting),
+        VAE: Replica(VAE, VAE_SHARE, setting),
         "diffusion with a set that is too large": Replica(
             DIFFUSION, DIFFUSION_SHARE, setting, "--too-large", too_large
         ),

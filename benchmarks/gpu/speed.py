@@ -2,13 +2,13 @@
 
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.model_copies import ModelCopies
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.race import Race
 from benchmarks.gpu.variant import Variant
 from benchmarks.gpu.weights import prepared_diffusion
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Time the arms in turns."""
     tell("loads the weights")
     workload = setting.workload

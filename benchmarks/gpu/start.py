@@ -3,17 +3,17 @@
 import shutil
 from pathlib import Path
 
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.replicas import Replica
 from models.roles import DIFFUSION
 
 
-def cache_of(setting: Setting) -> Path:
+def cache_of(setting: CheckSetting) -> Path:
     """Return where this check keeps what was compiled."""
     return setting.out / "compile"
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Start a replica with an empty cache, and another with what the first left there."""
     cache = cache_of(setting)
     shutil.rmtree(cache, ignore_errors=True)

@@ -3,12 +3,12 @@
 import torch
 
 from benchmarks.gpu.model_copies import ModelCopies
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.variant import Variant, sample
 from benchmarks.gpu.weights import prepared_diffusion
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Make a set whose steps may not wait, and see that the watch would have noticed one."""
     if not setting.is_gpu:
         tell(unmeasured="a CPU is not waited for")
@@ -31,7 +31,7 @@ def run(setting: Setting, tell: Tell) -> None:
     tell(steps=len(told), expected=setting.workload.unet_calls, watch_works=_is_noticed(setting))
 
 
-def _is_noticed(setting: Setting) -> bool:
+def _is_noticed(setting: CheckSetting) -> bool:
     number = torch.ones(1, device=setting.device)
     torch.cuda.set_sync_debug_mode("error")
     try:

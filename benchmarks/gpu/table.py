@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.gpu.advice import advice
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.report import Report
-from benchmarks.gpu.verdicts import verdicts
+from benchmarks.gpu.requirements import requirements
 
 _COLUMNS = (
     "set", "images", "median s", "min-max", "sets", "floor", "first set s", "GiB", "UNet",
@@ -17,7 +17,7 @@ _START = ("load_s", "weights_s", "check_s", "compile_s", "warm_up_s")
 
 def lines(report: Report) -> list[str]:
     """Lay a whole report out as lines of text, tables in Markdown."""
-    sections = (_head, _sets, _processes, _starts, _pixels, _verdicts, _missing, _advice)
+    sections = (_head, _sets, _processes, _starts, _pixels, _requirements, _missing, _advice)
     return [line for section in sections for line in (*section(report), "")]
 
 
@@ -108,9 +108,9 @@ def _pixels(report: Report) -> Iterator[str]:
         yield _row((precision, *cells, one["equal_images"]))
 
 
-def _verdicts(report: Report) -> Iterator[str]:
+def _requirements(report: Report) -> Iterator[str]:
     yield from _table_head(("to show", "", "figures"))
-    for one in verdicts(report):
+    for one in requirements(report):
         yield _row((one.name, one.word, one.said))
 
 

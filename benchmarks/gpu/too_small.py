@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.gpu.clock import GIB
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.replicas import Replica
 from models.roles import DIFFUSION
 
@@ -12,7 +12,7 @@ SHARES_GIB = {"less than the weights": 2.5, "less than a set": 4.5}
 them (7 GiB): by bytes, so that they are too small on every card."""
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Start both at once and tell their sentences."""
     if not setting.is_gpu:
         tell(unmeasured="a CPU has no shares of memory")

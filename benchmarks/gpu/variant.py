@@ -31,7 +31,7 @@ on cuDNN's version (from 9.15 on it prefers cuDNN on Hopper)."""
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeImages:
     """One set, and what it took.
 
     Attributes:
@@ -45,7 +45,7 @@ class Made:
     encoder_calls: int
 
 
-Maker = Callable[[], Made]
+Maker = Callable[[], MadeImages]
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,10 @@ class _Counted:
     def _count_encoder(self, *_: Any) -> None:
         self.encoder += 1
 
-    def made(self, images: Sequence[Image.Image]) -> Made:
+    def made(self, images: Sequence[Image.Image]) -> MadeImages:
         """Return a set with what was counted, and count anew."""
         pixels = np.stack([np.asarray(one, dtype=np.uint8) for one in images])
-        made = Made(pixels, self.unet, self.encoder)
+        made = MadeImages(pixels, self.unet, self.encoder)
         self.unet = self.encoder = 0
         return made
 
@@ -159,11 +159,11 @@ def sample(
     model: ModelCopies,
     seeds: Sequence[int],
     on_step: StepCallback = ignore_steps,
-) -> Made:
+) -> MadeImages:
     """Make a set of the sample face with our sampler."""
     workload = model.workload
     made = sampler.generate(face(workload.image_px), seeds, workload.parameters, on_step)
-    return Made(made.pixels, made.unet_calls, made.encoder_calls)
+    return MadeImages(made.pixels, made.unet_calls, made.encoder_calls)
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def _noise_in_float32() -> Iterator[None]:
 def _batched(pipeline: Any, model: ModelCopies, seeds: Sequence[int]) -> Maker:
     counted = _Counted(pipeline)
 
-    def make() -> Made:
+    def make() -> MadeImages:
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         arguments = _arguments(model) | {"num_images_per_prompt": len(seeds)}
         with _noise_in_float32():
@@ -203,7 +203,7 @@ def _batched(pipeline: Any, model: ModelCopies, seeds: Sequence[int]) -> Maker:
 def _notebook(pipeline: Any, model: ModelCopies, seeds: Sequence[int]) -> Maker:
     counted = _Counted(pipeline)
 
-    def make() -> Made:
+    def make() -> MadeImages:
         images = []
         for seed in seeds:
             generator = torch.Generator("cpu").manual_seed(seed)

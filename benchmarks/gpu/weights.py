@@ -10,7 +10,7 @@ from transformers import CLIPImageProcessor
 
 from benchmarks.gpu.model_copies import ModelCopies
 from benchmarks.gpu.networks import flag_nothing, full_size_networks, tiny_safety_checker
-from benchmarks.gpu.parts import Setting, Tell
+from benchmarks.gpu.parts import CheckSetting, Tell
 from models.celeba_vae.checkpoint import save_network
 from models.celeba_vae.config import CelebAVAEConfig
 from models.celeba_vae.network import CelebAVAE
@@ -26,7 +26,7 @@ PREPARED = Path("~/.cache/twinset/weights")
 """Where `make weights` puts them."""
 
 
-def run(setting: Setting, tell: Tell) -> None:
+def run(setting: CheckSetting, tell: Tell) -> None:
     """Find prepared weights, or write random ones as a prepared directory is written."""
     directory = find(setting)
     if directory is None:
@@ -42,14 +42,14 @@ def run(setting: Setting, tell: Tell) -> None:
     )
 
 
-def find(setting: Setting) -> Path | None:
+def find(setting: CheckSetting) -> Path | None:
     """Return the directory of weights for a setting, None where there is none yet."""
     random, prepared = setting.out / "weights", PREPARED.expanduser()
     usable = (random,) if setting.workload.name == "tiny" else (prepared, random)
     return next((one for one in usable if (one / MANIFEST_FILE).is_file()), None)
 
 
-def of(setting: Setting) -> Path:
+def of(setting: CheckSetting) -> Path:
     """Return the directory of weights for a setting.
 
     Raises:
@@ -61,7 +61,7 @@ def of(setting: Setting) -> Path:
     return directory
 
 
-def prepared_diffusion(setting: Setting) -> Path | None:
+def prepared_diffusion(setting: CheckSetting) -> Path | None:
     """Return prepared weights of Stable Diffusion; None where random ones are built in place."""
     directory = find(setting)
     if directory is None or directory == setting.out / "weights":
@@ -69,7 +69,7 @@ def prepared_diffusion(setting: Setting) -> Path | None:
     return directory / FACTS[DIFFUSION].weights_folder
 
 
-def write_random(setting: Setting, directory: Path) -> None:
+def write_random(setting: CheckSetting, directory: Path) -> None:
     """Write random weights of both models in the layout that `make weights` leaves behind."""
     parts = ModelCopies(setting.workload, setting.device).components("float16")
     is_tiny = setting.workload.name == "tiny"

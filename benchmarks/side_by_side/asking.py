@@ -18,6 +18,7 @@ from benchmarks.comparison.clients import (
 )
 from benchmarks.comparison.job import DiffusionJob
 from benchmarks.side_by_side.arms import PAIR_EVENTS, Arm, Form
+from models.roles import DIFFUSION, VAE
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,8 @@ async def _events(
 
 def _joined(images: Mapping[tuple[str, int], bytes], sets: Mapping[str, Any], size: int) -> Answer:
     """Return the answer that a stream amounts to: the VAE's images first."""
-    places = sorted(images, key=lambda place: (place[0] != "vae", place[1]))
-    diffusion = sets["stable_diffusion"]
+    places = sorted(images, key=lambda place: (place[0] != VAE, place[1]))
+    diffusion = sets[DIFFUSION]
     return Answer(
         images=tuple(images[place] for place in places),
         bytes_received=size,

@@ -11,6 +11,7 @@ import httpx
 from benchmarks.paths import SAMPLE_FACE
 from benchmarks.side_by_side.records import Probes
 from models.pixels import PictureLimits, read_square
+from models.roles import DIFFUSION
 
 _TIMES = 50
 
@@ -19,7 +20,7 @@ def probe(url: str, images: Sequence[bytes]) -> Probes:
     """Time `GET /livez`, reading the sample face, and reading an answer of such images."""
     picture = SAMPLE_FACE.read_bytes()
     encoded = [base64.b64encode(one).decode() for one in images]
-    body = json.dumps({"pairs": [{"stable_diffusion": {"b64_json": one}} for one in encoded]})
+    body = json.dumps({"pairs": [{DIFFUSION: {"b64_json": one}} for one in encoded]})
     with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
         livez_ms = _median_ms(lambda: client.get("/livez").raise_for_status())
     return Probes(
@@ -31,7 +32,7 @@ def probe(url: str, images: Sequence[bytes]) -> Probes:
 
 def _read(body: str) -> list[bytes]:
     pairs = json.loads(body)["pairs"]
-    return [base64.b64decode(pair["stable_diffusion"]["b64_json"]) for pair in pairs]
+    return [base64.b64decode(pair[DIFFUSION]["b64_json"]) for pair in pairs]
 
 
 def _median_ms(work: Callable[[], object]) -> float:

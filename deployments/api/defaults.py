@@ -16,7 +16,7 @@ def resolve_parameters(role: Role, request: GenerationFields, info: ModelInfo) -
         InvalidRequestError: values that do not go together, such as a strength that leaves no step.
     """
     chosen = dict(info.defaults)
-    for name in (one.name for one in fields(FACTS[role].parameters)):
+    for name in (field.name for field in fields(FACTS[role].parameters)):
         value = getattr(request, name)
         if value is not None:
             chosen[name] = value

@@ -101,7 +101,7 @@ def body_of(
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     # FastAPI collects the definitions of answers only; these stand where they are used.
     if isinstance(schema, list):
-        return [_inlined(one, definitions) for one in schema]
+        return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
     name = str(schema.get("$ref", "")).removeprefix("#/$defs/")

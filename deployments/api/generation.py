@@ -14,8 +14,8 @@ from starlette.responses import Response
 from deployments.admission.admission import Slot
 from deployments.api.accept import negotiate
 from deployments.api.answers.event_stream import (
-    Event,
     EventStreamResponse,
+    StreamEvent,
     encoded,
     told,
 )
@@ -70,15 +70,15 @@ class Dialect:
         """Whether the caller wants events; known once the request is read."""
         return False
 
-    def first_events(self, job: PairJob) -> Iterator[Event]:
+    def first_events(self, job: PairJob) -> Iterator[StreamEvent]:
         """Tell what is known before anything is made."""
         return iter(())
 
-    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[Event]:
+    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[StreamEvent]:
         """Tell of a step of a set, or of its end."""
         return iter(())
 
-    def last_events(self, job: PairJob, outcomes: Outcomes) -> Iterator[Event]:
+    def last_events(self, job: PairJob, outcomes: Outcomes) -> Iterator[StreamEvent]:
         """Tell that everything is made."""
         return iter(())
 

@@ -183,7 +183,7 @@ class Service:
         Raises:
             TwinsetError: as `read` and `read_body`.
         """
-        return await self.read(request, lambda one: read_body(one, self.limits.max_bytes))
+        return await self.read(request, lambda sent: read_body(sent, self.limits.max_bytes))
 
     def admit(self, request: Request) -> AbstractContextManager[Slot]:
         """Hold a slot for a request, as `Admission.admit`.

@@ -44,7 +44,8 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 def shown(name: str) -> str:
     """Shorten the name of a field that a caller made up, so that it can be told back."""
-    return "".join(one if one.isprintable() else "?" for one in name[:60]) or "a field without name"
+    letters = (letter if letter.isprintable() else "?" for letter in name[:60])
+    return "".join(letters) or "a field without name"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def is_of_one_model(parts: Sequence[SetResult]) -> bool:
     During a rollout two versions serve at the same time, and a set must not be of both.
     """
     ways = {
-        (one.model.id, one.model.revision, one.model.precision, one.model.scheduler)
-        for one in parts
+        (part.model.id, part.model.revision, part.model.precision, part.model.scheduler)
+        for part in parts
     }
     return len(ways) == 1
 
@@ -54,9 +54,9 @@ def together(jobs: Sequence[SetJob], outcomes: Sequence[SetResult | TwinsetError
     Raises:
         TwinsetError: all chunks failed; the first one's reason.
     """
-    made = [one for one in outcomes if isinstance(one, SetResult)]
+    made = [outcome for outcome in outcomes if isinstance(outcome, SetResult)]
     if not made:
-        raise next(one for one in outcomes if isinstance(one, TwinsetError))
+        raise next(outcome for outcome in outcomes if isinstance(outcome, TwinsetError))
     images: list[bytes | None] = []
     failed: dict[int, TwinsetError] = {}
     for job, outcome in zip(jobs, outcomes, strict=True):
@@ -68,18 +68,18 @@ def together(jobs: Sequence[SetJob], outcomes: Sequence[SetResult | TwinsetError
     return SetResult(
         model=made[0].model,
         images=images,
-        descriptors=np.concatenate([NO_DESCRIPTORS, *(one.descriptors for one in made)]),
-        encoder_calls=sum(one.encoder_calls for one in made),
-        unet_calls=sum(one.unet_calls for one in made),
-        notes=list(dict.fromkeys(note for one in made for note in one.notes)),
-        replicas=[name for one in made for name in one.replicas],
-        timings_ms=_slowest([one.timings_ms for one in made]),
+        descriptors=np.concatenate([NO_DESCRIPTORS, *(part.descriptors for part in made)]),
+        encoder_calls=sum(part.encoder_calls for part in made),
+        unet_calls=sum(part.unet_calls for part in made),
+        notes=list(dict.fromkeys(note for part in made for note in part.notes)),
+        replicas=[name for part in made for name in part.replicas],
+        timings_ms=_slowest([part.timings_ms for part in made]),
         failed=failed,
     )
 
 
 def _slowest(timings_ms: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {part: max(one[part] for one in timings_ms) for part in timings_ms[0]}
+    return {part: max(timings[part] for timings in timings_ms) for part in timings_ms[0]}
 
 
 class Progress:

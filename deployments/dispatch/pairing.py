@@ -116,8 +116,8 @@ class Pairing:
         finally:
             for task in tasks.values():
                 task.cancel()
-        made = {role: _expected(one) for role, one in zip(tasks, outcomes, strict=True)}
-        failures = [one for one in made.values() if isinstance(one, TwinsetError)]
+        made = {role: _expected(outcome) for role, outcome in zip(tasks, outcomes, strict=True)}
+        failures = [outcome for outcome in made.values() if isinstance(outcome, TwinsetError)]
         if len(failures) == len(made):
             raise failures[0]
         return {**made, **job.away}

@@ -87,4 +87,4 @@ def places_of(handle: DeploymentHandle) -> int:
         replicas = list(router.curr_replicas.values())
     except AttributeError:
         return 1
-    return max(1, places(one.replica_metadata for one in replicas))
+    return max(1, places(replica.replica_metadata for replica in replicas))

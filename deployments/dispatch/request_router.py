@@ -47,23 +47,23 @@ class LeastLoadedRouter(FIFOMixin, RequestRouter):
             # Else Serve asks again without a pause, for as long as a call waits (Ray 2.60).
             pending_request.routing_context.should_backoff = True
         self._forget()
-        load = {one.replica_id: self._load(one.replica_id) for one in candidate_replicas}
+        load = {each.replica_id: self._load(each.replica_id) for each in candidate_replicas}
         cards = Counter[str]()
-        for one in candidate_replicas:
-            cards[_card(one)] += math.ceil(load[one.replica_id])
+        for replica in candidate_replicas:
+            cards[_card(replica)] += math.ceil(load[replica.replica_id])
         shuffled = random.sample(candidate_replicas, len(candidate_replicas))
         # Among equals the one on the idler card, then the one that was chosen longest ago: its call
         # may be over by now.
         ordered = sorted(
             shuffled,
-            key=lambda one: (load[one.replica_id], cards[_card(one)], self._when(one)),
+            key=lambda each: (load[each.replica_id], cards[_card(each)], self._when(each)),
         )
-        roomy = [one for one in ordered if load[one.replica_id] < one.max_ongoing_requests]
-        full = [one for one in ordered if load[one.replica_id] >= one.max_ongoing_requests]
+        roomy = [each for each in ordered if load[each.replica_id] < each.max_ongoing_requests]
+        full = [each for each in ordered if load[each.replica_id] >= each.max_ongoing_requests]
         if roomy:
             best = roomy[0].replica_id
             self._chosen[best] = (time.monotonic(), load[best] + 1.1)
-        return [[one] for one in [*roomy, *full[:_ASKED_WHEN_FULL]]]
+        return [[replica] for replica in [*roomy, *full[:_ASKED_WHEN_FULL]]]
 
     def _load(self, replica: ReplicaID) -> float:
         _, expected = self._chosen.get(replica, (0.0, 0.0))
@@ -74,7 +74,7 @@ class LeastLoadedRouter(FIFOMixin, RequestRouter):
 
     def _forget(self) -> None:
         since = time.monotonic() - _CHOSEN_S
-        self._chosen = {one: seen for one, seen in self._chosen.items() if seen[0] > since}
+        self._chosen = {replica: seen for replica, seen in self._chosen.items() if seen[0] > since}
 
 
 def _card(replica: RunningReplica) -> str:

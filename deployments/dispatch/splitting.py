@@ -131,7 +131,7 @@ class Splitting:
                 return await self._whole(job, deadline, watch)
             self._metrics.split.inc()
             outcomes = await self._all(jobs, deadline, watch, allow_partial)
-            if is_of_one_model([one for one in outcomes if isinstance(one, SetResult)]):
+            if is_of_one_model([outcome for outcome in outcomes if isinstance(outcome, SetResult)]):
                 return together(jobs, outcomes)
             return await self._whole(job, deadline, watch)
 

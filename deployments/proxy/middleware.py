@@ -80,7 +80,7 @@ class ProxyAnswers:
             await self._app(scope, receive, send)
             return
         headers, request_id = _taken(scope["headers"])
-        answer = _Answer(scope, receive, send, request_id)
+        answer = _ProxyAnswer(scope, receive, send, request_id)
         if refusal := _refusal(scope):
             await answer.give(*refusal)
             return
@@ -102,7 +102,7 @@ class ProxyAnswers:
             _LOGGER.error("the proxy raised %s", type(error).__qualname__)
 
     async def _nobody_comes(
-        self, passing: "asyncio.Task[None]", path: str, answer: "_Answer"
+        self, passing: "asyncio.Task[None]", path: str, answer: "_ProxyAnswer"
     ) -> bool:
         """Return once an answer begins or ends, False; or when there was nobody for long, True."""
         absent_s = 0.0
@@ -116,7 +116,7 @@ class ProxyAnswers:
 
 
 @dataclass
-class _Answer:
+class _ProxyAnswer:
     """One answer on its way to the caller."""
 
     scope: Scope

@@ -95,12 +95,12 @@ class ModelReplica:
         self._usual_s = timed.model_s
         started = time.monotonic()
         encoded = await self._encode(job, timed)
-        shown = [one for one in encoded if one is not None]
+        shown = [image for image in encoded if image is not None]
         encode_ms = (time.monotonic() - started) * 1000
         self._count(timed, encode_ms)
         return SetResult(
             model=self._model.info,
-            images=[None if one is None else one[0] for one in encoded],
+            images=[None if image is None else image[0] for image in encoded],
             descriptors=np.stack([small for _, small in shown]) if shown else NO_DESCRIPTORS,
             encoder_calls=timed.generated.encoder_calls,
             unet_calls=timed.generated.unet_calls,
@@ -229,7 +229,7 @@ class ModelReplica:
 
 def _is_device_lost(error: Exception) -> bool:
     """Say whether only a new process can go on; torch's own error is known by its name alone."""
-    names = {one.__name__ for one in type(error).__mro__}
+    names = {base.__name__ for base in type(error).__mro__}
     return isinstance(error, DeviceLostError) or "AcceleratorError" in names
 
 

@@ -15,6 +15,8 @@ from PIL import Image
 
 from tests.support.services import post_pairs
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module")
 def sdk(demo: httpx.Client) -> openai.OpenAI:

@@ -17,6 +17,8 @@ from PIL import Image
 
 from tests.support.services import ROOT, post_pairs, read_events
 
+pytestmark = pytest.mark.heavy
+
 FORMATS = ("png", "webp", "jpeg")
 _PNG_AND_SLOWLY_THE_OTHERS = [
     pytest.param(name, marks=() if name == "png" else pytest.mark.slow) for name in FORMATS

@@ -17,6 +17,8 @@ from models.provenance import read_provenance
 from tests.support.in_process import answering
 from tests.support.services import ROOT, post_pairs
 
+pytestmark = pytest.mark.heavy
+
 ROLES = {"vae": 150, "stable_diffusion": 128}
 
 

@@ -29,6 +29,7 @@ def _events(
         return [(time.monotonic() - started, name, data) for name, data in found]
 
 
+@pytest.mark.heavy
 def test_images_come_as_they_are_made_and_are_those_of_the_json_answer(
     demo: httpx.Client, face: bytes
 ) -> None:

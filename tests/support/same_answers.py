@@ -37,7 +37,10 @@ FACE = _jpeg(160)
 FACE64 = base64.b64encode(FACE).decode()
 
 
-def questions() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+Question = tuple[str, str, str, dict[str, Any]]
+
+
+def questions() -> Iterator[Question]:
     """Yield a name, the method, the path and httpx's arguments of each question."""
     yield from _ours()
     yield from _dialects()
@@ -54,7 +57,7 @@ def _json(path: str, accept: str = "", **fields: Any) -> tuple[str, str, dict[st
     return "POST", path, {"json": fields, "headers": headers}
 
 
-def _ours() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+def _ours() -> Iterator[Question]:
     pairs, sweep = "/v1/pairs", "/v1/sweep"
     for accept in ("application/json", "application/zip", "image/png", "text/event-stream"):
         yield (f"pairs {accept}", *_form(pairs, accept, n="2", seed="7"))
@@ -98,7 +101,7 @@ def _ours() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     yield ("inspect sample", "POST", "/v1/inspect", inspected)
 
 
-def _dialects() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+def _dialects() -> Iterator[Question]:
     edits, variations, sdapi = "/v1/images/edits", "/v1/images/variations", "/sdapi/v1/img2img"
     yield ("edits", *_form(edits, prompt="red hair", n="2", seed="5"))
     yield ("edits stream", *_form(edits, prompt="red hair", n="1", seed="5", stream="true"))
@@ -122,7 +125,7 @@ def _dialects() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     yield ("task two", *_json("/hf/image-to-image", inputs=FACE64, parameters=seeds))
 
 
-def _pages() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+def _pages() -> Iterator[Question]:
     for path in ("/livez", "/readyz", "/v1/models", "/", "/docs", "/openapi.json", "/web/page.js"):
         yield f"GET {path}", "GET", path, {}
     yield "no route", "GET", "/v1/nothing", {}
@@ -172,15 +175,17 @@ def _content(response: httpx.Response) -> Any:
     return _digest(response.content)
 
 
+def answer_to(client: httpx.Client, method: str, path: str, arguments: dict[str, Any]) -> Any:
+    """Ask one question and return what lasts of its answer."""
+    response = client.request(method, path, **arguments)
+    headers = {one: response.headers[one] for one in _HEADERS if one in response.headers}
+    return {"status": response.status_code, **headers, "content": _content(response)}
+
+
 def main() -> int:
     """Ask, print."""
-    answers = {}
     with httpx.Client(base_url=sys.argv[1], timeout=120, trust_env=False) as client:
-        for name, method, path, arguments in questions():
-            response = client.request(method, path, **arguments)
-            headers = {one: response.headers[one] for one in _HEADERS if one in response.headers}
-            content = _content(response)
-            answers[name] = {"status": response.status_code, **headers, "content": content}
+        answers = {name: answer_to(client, *question) for name, *question in questions()}
     sys.stdout.write(json.dumps(answers, indent=1, sort_keys=True) + "\n")
     sys.stderr.write(f"{len(answers)} answers\n")
     return 0

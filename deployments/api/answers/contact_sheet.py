@@ -28,16 +28,16 @@ def contact_sheet(job: PairJob, outcomes: Mapping[Role, Outcome]) -> bytes:
 
 
 def _provenance(job: PairJob, outcomes: Mapping[Role, Outcome]) -> Provenance:
-    made = [one.result for one in outcomes.values() if isinstance(one, MadeSet)]
+    made = [outcome.result for outcome in outcomes.values() if isinstance(outcome, MadeSet)]
     return Provenance(
-        model=" + ".join(one.model.id for one in made),
-        revision=" + ".join(one.model.revision for one in made),
+        model=" + ".join(result.model.id for result in made),
+        revision=" + ".join(result.model.revision for result in made),
         seed=job.seeds[0],
         parameters=resolved(job),
         input=job.picture.facts(),
-        precision=" + ".join(dict.fromkeys(one.model.precision for one in made)),
-        unet_calls=sum(one.unet_calls for one in made),
-        scheduler="".join(one.model.scheduler for one in made),
+        precision=" + ".join(dict.fromkeys(result.model.precision for result in made)),
+        unet_calls=sum(result.unet_calls for result in made),
+        scheduler="".join(result.model.scheduler for result in made),
     )
 
 

@@ -26,7 +26,7 @@ FIRST_IMAGE = "twinset.first_image"
 _LOGGER = logging.getLogger("ray.serve")
 
 
-class Event(NamedTuple):
+class StreamEvent(NamedTuple):
     """One event; without a name it is a ping.
 
     Attributes:
@@ -43,15 +43,15 @@ class Event(NamedTuple):
 class EventDialect(Protocol):
     """What is told in the words of a client."""
 
-    def first_events(self, job: PairJob) -> Iterator[Event]:
+    def first_events(self, job: PairJob) -> Iterator[StreamEvent]:
         """Tell what is known before anything is made."""
         ...
 
-    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[Event]:
+    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[StreamEvent]:
         """Tell of a step of a set, or of its end."""
         ...
 
-    def last_events(self, job: PairJob, outcomes: Mapping[Role, Outcome]) -> Iterator[Event]:
+    def last_events(self, job: PairJob, outcomes: Mapping[Role, Outcome]) -> Iterator[StreamEvent]:
         """Tell that everything is made."""
         ...
 
@@ -88,7 +88,7 @@ class EventStreamResponse(StreamingResponse):
 
 
 async def encoded(
-    events: AsyncGenerator[Event, None], end: bytes = b""
+    events: AsyncGenerator[StreamEvent, None], end: bytes = b""
 ) -> AsyncGenerator[tuple[bytes, bool], None]:
     """Encode events, each with whether an image is in it. `end` closes the stream."""
     async with aclosing(events):
@@ -108,7 +108,7 @@ async def told(
     make: Callable[[Watcher], Awaitable[Mapping[Role, Outcome]]],
     ping_s: float,
     note: Callable[[object], None],
-) -> AsyncGenerator[Event, None]:
+) -> AsyncGenerator[StreamEvent, None]:
     """Make the sets of a job and tell what happens; what fails ends in an `error` event.
 
     Closing the iterator cancels the work.
@@ -136,7 +136,7 @@ async def told(
             try:
                 happened = await asyncio.wait_for(queue.get(), ping_s)
             except TimeoutError:
-                yield Event("", {})
+                yield StreamEvent("", {})
                 continue
             if happened is None:
                 break
@@ -149,9 +149,9 @@ async def told(
             yield event
     except TwinsetError as error:
         note(error)
-        yield Event("error", error.envelope())
+        yield StreamEvent("error", error.envelope())
     except Exception:
         _LOGGER.exception("an event stream broke")
-        yield Event("error", TwinsetError("something of ours broke").envelope())
+        yield StreamEvent("error", TwinsetError("something of ours broke").envelope())
     finally:
         making.cancel()

@@ -48,7 +48,7 @@ def pair_answer(job: PairJob, outcomes: Mapping[Role, Outcome]) -> PairResponse:
         parameters=resolved(job),
         input=input_answer(job),
         pairs=[_pair(job, outcomes, index, seed) for index, seed in enumerate(job.seeds)],
-        sets={role: set_answer(job.models.get(role), one) for role, one in outcomes.items()},
+        sets={role: set_answer(job.models.get(role), made) for role, made in outcomes.items()},
     )
 
 
@@ -76,8 +76,8 @@ def resolved(job: PairJob) -> dict[str, Any]:
         "models": list(job.parameters),
         "output_format": job.output_format,
     }
-    for one in job.parameters.values():
-        parameters.update(asdict(one))
+    for of_set in job.parameters.values():
+        parameters.update(asdict(of_set))
     return parameters
 
 

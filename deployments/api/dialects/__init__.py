@@ -16,9 +16,8 @@ IMAGE_TAGS = frozenset({OURS, OTHERS})
 
 def routers() -> Iterator[APIRouter]:
     """Yield the router of each dialect, our own first, the others by their names."""
-    names = sorted(
-        (one.name for one in iter_modules(__path__)), key=lambda one: (one != "twinset", one)
-    )
+    names = sorted(module.name for module in iter_modules(__path__))
+    names.sort(key=lambda name: name != "twinset")
     for name in names:
         router = getattr(import_module(f"{__name__}.{name}"), "router", None)
         if isinstance(router, APIRouter):

@@ -84,7 +84,7 @@ class _Task(Dialect):
             parameters, picture = task.parameters, decode_base64(task.inputs, "inputs")
         elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
             limit = service.limits.max_bytes
-            picture = await service.read(request, lambda one: read_bytes(one, limit))
+            picture = await service.read(request, lambda sent: read_bytes(sent, limit))
             parameters = TaskParameters()
         else:
             raise UnsupportedMediaError(

@@ -30,7 +30,11 @@ def ignored_schema(neutral: Neutral) -> dict[str, Any]:
         name: {
             "description": "Accepted for compatibility, without meaning here",
             "examples": [values[0] if values else None],
-            **({"enum": [*(one for one in values if one is not None), None]} if values else {}),
+            **(
+                {"enum": [*(value for value in values if value is not None), None]}
+                if values
+                else {}
+            ),
         }
         for name, values in neutral.items()
     }
@@ -40,9 +44,9 @@ def _check(name: str, value: Any, allowed: Sequence[Any]) -> None:
     if not allowed or value is None:
         return
     # A form has text only: "false" is False there, "1.0" is 1.
-    if any(_same(value, one) for one in allowed):
+    if any(_same(value, passing) for passing in allowed):
         return
-    shown = " or ".join(str(one) for one in allowed)
+    shown = " or ".join(str(passing) for passing in allowed)
     raise InvalidRequestError(
         f"{name} has no meaning here: leave it out, or send {shown}", param=name
     )

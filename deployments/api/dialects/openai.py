@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from deployments.api.answers.event_stream import EVENT_STREAM, Event
+from deployments.api.answers.event_stream import EVENT_STREAM, StreamEvent
 from deployments.api.answers.json import (
     base64_image,
     input_answer,
@@ -189,13 +189,13 @@ class _Edits(_Variations):
         """Whether the caller wants events: a field says so, as in the SDK."""
         return isinstance(self.fields, EditFields) and self.fields.stream
 
-    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[Event]:
+    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[StreamEvent]:
         """Tell of a set in the SDK's events: one `image_edit.completed` an image."""
         if not isinstance(event, MadeSet):
             return
         for index, seed in enumerate(job.seeds):
             file = base64_image(event, index)
-            yield Event(
+            yield StreamEvent(
                 "image_edit.completed",
                 {
                     "b64_json": file,
@@ -286,7 +286,7 @@ def _role(name: str | None, models: Mapping[Role, ModelInfo], default: Role) -> 
     by_id = {info.id: role for role, info in models.items()}
     role = ROLE_OF.get(name) or by_id.get(name)
     if role is None:
-        known = ", ".join([*by_id, *(one for one in ROLE_OF if one not in ROLES)])
+        known = ", ".join([*by_id, *(name for name in ROLE_OF if name not in ROLES)])
         raise InvalidRequestError(f"model is not served here; use one of {known}", param="model")
     return role
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from deployments.api.accept import negotiate
 from deployments.api.answers.contact_sheet import contact_sheet
-from deployments.api.answers.event_stream import EVENT_STREAM, Event
+from deployments.api.answers.event_stream import EVENT_STREAM, StreamEvent
 from deployments.api.answers.json import (
     image_answer,
     input_answer,
@@ -82,13 +82,13 @@ class Pairs(Dialect):
         """Whether the caller wants events."""
         return self.media_type == EVENT_STREAM
 
-    def first_events(self, job: PairJob) -> Iterator[Event]:
+    def first_events(self, job: PairJob) -> Iterator[StreamEvent]:
         """Tell what will be made, of what, by what."""
         models = {
             role: {"model": info.id, "revision": info.revision, "simulated": info.simulated}
             for role, info in job.models.items()
         }
-        yield Event(
+        yield StreamEvent(
             "started",
             {
                 "id": self._id,
@@ -99,22 +99,22 @@ class Pairs(Dialect):
             },
         )
 
-    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[Event]:
+    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[StreamEvent]:
         """Tell of a step, or of each image and then of the whole set."""
         if isinstance(event, StepDone):
-            yield Event("progress", {"role": role, "step": event.step, "total": event.total})
+            yield StreamEvent("progress", {"role": role, "step": event.step, "total": event.total})
             return
         for index, seed in enumerate(job.seeds):
             image = image_answer(job, event, index).model_dump()
-            yield Event(
+            yield StreamEvent(
                 "image", {"role": role, "index": index, "seed": seed, **image}, has_image=True
             )
-        yield Event("set", {"role": role, **_set(job, role, event)})
+        yield StreamEvent("set", {"role": role, **_set(job, role, event)})
 
-    def last_events(self, job: PairJob, outcomes: Mapping[Role, Outcome]) -> Iterator[Event]:
+    def last_events(self, job: PairJob, outcomes: Mapping[Role, Outcome]) -> Iterator[StreamEvent]:
         """Tell how both sets were made."""
         sets = {role: _set(job, role, outcome) for role, outcome in outcomes.items()}
-        yield Event("completed", {"id": self._id, "sets": sets})
+        yield StreamEvent("completed", {"id": self._id, "sets": sets})
 
 
 class _Sweep(Dialect):

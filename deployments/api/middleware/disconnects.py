@@ -22,7 +22,7 @@ class CancelOnDisconnect:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = _Call(receive, send)
+        call = _Connection(receive, send)
 
         async def answer() -> None:
             await self._app(scope, call.receive, call.send)
@@ -37,7 +37,7 @@ class CancelOnDisconnect:
             call.end()
 
 
-class _Call:
+class _Connection:
     """The two channels of one request; once the body is there, one is watched for its end."""
 
     def __init__(self, receive: Receive, send: Send) -> None:

@@ -25,7 +25,7 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, self._metrics)
+        answer = _AnswerTimer(scope, self._metrics)
 
         async def send_watched(message: Message) -> None:
             await send(message)
@@ -40,7 +40,7 @@ class RequestMetrics:
             answer.count()
 
 
-class _Answer:
+class _AnswerTimer:
     """What is known of one answer while it is sent."""
 
     def __init__(self, scope: Scope, metrics: IngressMetrics) -> None:

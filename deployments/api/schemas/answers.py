@@ -148,7 +148,7 @@ class SetAnswer(BaseModel):
     ] = None
 
 
-class _Answer(BaseModel):
+class _AnswerHead(BaseModel):
     id: Annotated[str, Field(description="UUID of this answer", examples=[_ID])]
     created: Annotated[int, Field(description="Seconds since 1970, UTC", examples=[1790000000])]
     parameters: Annotated[
@@ -160,7 +160,7 @@ class _Answer(BaseModel):
     ]
 
 
-class PairResponse(_Answer):
+class PairResponse(_AnswerHead):
     """The answer of `POST /v1/pairs`."""
 
     pairs: Annotated[
@@ -183,7 +183,7 @@ class SweepSetAnswer(SetAnswer):
     ]
 
 
-class SweepResponse(_Answer):
+class SweepResponse(_AnswerHead):
     """The answer of `POST /v1/sweep`."""
 
     sets: Annotated[

@@ -26,6 +26,8 @@ from benchmarks.comparison.pipeline import CallCounts, batched, load_pipeline, o
 from benchmarks.comparison.servers import NAMES, serving
 from benchmarks.paths import ROOT
 
+pytestmark = pytest.mark.heavy
+
 SEEDS = (3, 5)
 
 

@@ -16,17 +16,17 @@ import yaml
 from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.floor import count_operations
 from benchmarks.gpu.model_copies import ModelCopies
-from benchmarks.gpu.parts import Part
+from benchmarks.gpu.parts import CheckPart
 from benchmarks.gpu.race import likeness, psnr_db
 from benchmarks.gpu.report import FILE, Report
+from benchmarks.gpu.requirements import requirements
 from benchmarks.gpu.running import run_parts
 from benchmarks.gpu.table import lines
 from benchmarks.gpu.variant import Variant
-from benchmarks.gpu.verdicts import verdicts
 from benchmarks.gpu.workload import DIFFUSION_SHARE, FULL, TINY, VAE_SHARE
 from benchmarks.paths import ROOT
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.heavy]
 
 TELLS = """
 import json, sys, time
@@ -44,7 +44,7 @@ def _report(directory: Path, card: str = "NVIDIA H100 80GB HBM3") -> Report:
 
 
 def _run(directory: Path, *codes: str, limit_s: float = 60, minutes: float = 2) -> dict[str, Any]:
-    parts = [Part(f"part{index}", limit_s, "") for index in range(len(codes))]
+    parts = [CheckPart(f"part{index}", limit_s, "") for index in range(len(codes))]
     report = _report(directory)
     run_parts(
         parts,
@@ -84,9 +84,9 @@ def test_without_time_left_a_part_is_not_begun_and_resume_runs_it(tmp_path: Path
     assert _run(tmp_path, "tell(a=1)", minutes=0.01)["part0"]["status"] == "not begun"
     report = Report.read(tmp_path / FILE)
     command = [sys.executable, "-c", TELLS + "tell(a=1)"]
-    run_parts([Part("part0", 60, "")], report, 2, lambda part: command)
+    run_parts([CheckPart("part0", 60, "")], report, 2, lambda part: command)
     assert report.parts["part0"]["status"] == "measured"
-    run_parts([Part("part0", 60, "")], report, 2, lambda part: ["never", "started"])
+    run_parts([CheckPart("part0", 60, "")], report, 2, lambda part: ["never", "started"])
 
 
 def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
@@ -151,7 +151,9 @@ def _good(directory: Path) -> Report:
 
 
 def test_a_good_card_shows_everything(tmp_path: Path) -> None:
-    assert {one.name: one.word for one in verdicts(_good(tmp_path)) if one.holds is not True} == {}
+    assert {
+        one.name: one.word for one in requirements(_good(tmp_path)) if one.holds is not True
+    } == {}
 
 
 BAD: dict[str, tuple[str, tuple[str, ...], Any]] = {
@@ -177,7 +179,7 @@ def test_each_thing_that_a_check_has_to_show_can_fail(tmp_path: Path, name: str)
         place = place[key]
     place[path[-1]] = value
     report.set_part(part, "measured", figures=figures)
-    failing = [one for one in verdicts(report) if one.holds is False]
+    failing = [one for one in requirements(report) if one.holds is False]
     assert [name in one.name for one in failing] == [True], failing
     assert f"| {failing[0].name} | FAILS |" in "\n".join(lines(report))
 
@@ -185,7 +187,7 @@ def test_each_thing_that_a_check_has_to_show_can_fail(tmp_path: Path, name: str)
 def test_what_was_not_measured_is_said_to_be_unmeasured(tmp_path: Path) -> None:
     report = _report(tmp_path)
     report.set_part("speed", "broken off", figures={}, error="broken off after 120 s")
-    assert {one.holds for one in verdicts(report)} == {None}
+    assert {one.holds for one in requirements(report)} == {None}
     text = "\n".join(lines(report))
     assert "| no step waits for the GPU | unmeasured | not measured by the part steps |" in text
     assert "speed broken off: broken off after 120 s" in text

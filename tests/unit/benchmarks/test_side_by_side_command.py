@@ -16,6 +16,8 @@ from benchmarks.side_by_side.publishing import store
 from benchmarks.side_by_side.records import Floor
 from tests.unit.benchmarks.side_by_side_runs import made_run
 
+pytestmark = pytest.mark.heavy
+
 _BUSY_S = 1.0
 _PARENT = f"""
 import subprocess, sys, time

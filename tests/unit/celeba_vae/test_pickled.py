@@ -20,6 +20,8 @@ from models.celeba_vae.checkpoint import read_network
 from models.celeba_vae.pickled import CheckpointError, read_state_dict
 from tests.unit.celeba_vae.conftest import SMALL, Published, published_names, trained
 
+pytestmark = pytest.mark.heavy
+
 HUB = "def entry():\n    open({marker!r}, 'w').close()\n"
 
 

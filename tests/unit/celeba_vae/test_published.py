@@ -17,6 +17,8 @@ from models.downloads import DownloadError, GitBlob
 from tests.unit.celeba_vae.conftest import SMALL, Published
 from tests.unit.celeba_vae.file_server import FileServer, Reply, serving
 
+pytestmark = pytest.mark.heavy
+
 READY = ["config.json", "model.safetensors", "source.json"]
 
 

@@ -11,6 +11,8 @@ from models.interfaces import ImageToImageModel, RGBPixels
 from models.parameters import ImageToImageParameters, VariationParameters
 from models.set_metrics import SetMetrics, descriptor, measure
 
+pytestmark = pytest.mark.heavy
+
 FACES = [render_faces([seed], 512).pixels[0] for seed in (9001, 9002, 9003, 9004)]
 SEEDS = [1, 2, 3, 4]
 

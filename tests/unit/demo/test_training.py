@@ -20,6 +20,8 @@ from models.demo.train_diffusion import DiffusionSettings, DiffusionStage, draw_
 from models.demo.train_vae import VAESettings, VAEStage
 from models.demo.training import Budget, generator_of, learning_rate, load_checkpoint, run_stage
 
+pytestmark = pytest.mark.heavy
+
 PLAN = DatasetPlan(training=6, held_out=2, workers=1)
 SMALL = VAESettings(hidden_channels=(4, 4, 4, 4, 4), latent_channels=4, batch=4)
 

@@ -43,8 +43,7 @@ def _fail_with(replica: Any, error: Exception) -> None:
 
 def test_a_failing_replica_looks_as_busy_as_one_that_works(replica: Any) -> None:
     async def make_then_fail() -> float:
-        with pytest.raises(Exception, match="replica_context"):  # the set is made by then
-            await replica.generate(_job())
+        await replica.generate(_job())
         _fail_with(replica, ValueError("for ever"))
         started = time.monotonic()
         with pytest.raises(ModelFailedError):

@@ -29,6 +29,8 @@ from scripts.report_findings import Findings, read_findings, sharpness
 from scripts.report_page import render
 from scripts.report_style import LIGHT
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = '<script>alert("x")</script> $\\frac{1}{0}$ </pre> {{ 7 * 7 }}'
 

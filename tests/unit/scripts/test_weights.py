@@ -21,6 +21,8 @@ from scripts import weights
 from scripts.weights import check, prepare
 from tests.unit.stable_diffusion.hub import Hub, running_hub
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = [
     "model_index.json",

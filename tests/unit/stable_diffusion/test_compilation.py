@@ -18,6 +18,8 @@ from models.stable_diffusion.checkpoint import load_stable_diffusion
 from models.stable_diffusion.compilation import SizedCall, check_toolchain, keep_compiled
 from tests.unit.stable_diffusion.conftest import face
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -17,6 +17,8 @@ from models.stable_diffusion.image_to_image import ImageToImageSampler
 from models.stable_diffusion.tuning import Tuning, default_tuning, tuned
 from tests.unit.stable_diffusion.test_syncs import SCHEDULERS as ALL_SCHEDULERS
 
+pytestmark = pytest.mark.heavy
+
 SCHEDULERS = [
     "PNDMScheduler",
     "DPMSolverMultistepScheduler",

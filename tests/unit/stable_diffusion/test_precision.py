@@ -17,6 +17,8 @@ from models.stable_diffusion.config import StableDiffusionConfig
 from models.stable_diffusion.image_to_image import ImageToImageSampler
 from tests.unit.stable_diffusion.conftest import face
 
+pytestmark = pytest.mark.heavy
+
 SEEDS = [40, 41, 42, 43]
 PARAMETERS = ImageToImageParameters("a face", "", 0.6, 3.0, 4)
 BLACK = -1.0

@@ -25,6 +25,8 @@ from models.stable_diffusion.image_to_image import ImageToImageSampler
 from tests.unit.stable_diffusion.conftest import face
 from tests.unit.stable_diffusion.test_syncs import SCHEDULERS
 
+pytestmark = pytest.mark.heavy
+
 CARD = torch.device("cuda", 0)
 # In inference mode `to` arrives as it is, not as the copy that it is made of.
 COPIES = (torch.ops.aten.to, torch.ops.aten._to_copy, torch.ops.aten.copy_)

@@ -28,6 +28,8 @@ from models.weights_manifest import WeightsError
 from tests.unit.stable_diffusion.conftest import face
 from tests.unit.stable_diffusion.hub import Hub, running_hub
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).resolve().parents[3]
 PARAMETERS = ImageToImageParameters("a face", "", 0.6, 3.0, 4)
 REFUSED = """

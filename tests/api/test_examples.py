@@ -10,6 +10,8 @@ from PIL import Image
 
 from tests.support.services import ROOT
 
+pytestmark = pytest.mark.heavy
+
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 

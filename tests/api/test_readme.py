@@ -13,6 +13,7 @@ from tests.support.services import ROOT
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.heavy
 def test_the_python_example_runs(
     demo: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -24,6 +25,7 @@ def test_the_python_example_runs(
     assert len(list(tmp_path.glob("*.png"))) == 20
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("document", ["README.md", "docs/deploying.md"])
 def test_the_curl_example_runs_from_a_checkout(
     demo: httpx.Client, tmp_path: Path, document: str

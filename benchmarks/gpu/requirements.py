@@ -13,7 +13,7 @@ UNMEASURED = "unmeasured"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Requirement:
     """One thing to show.
 
     Attributes:
@@ -32,61 +32,61 @@ class Verdict:
         return UNMEASURED if self.holds is None else "holds" if self.holds else "FAILS"
 
 
-def verdicts(report: Report) -> list[Verdict]:
+def requirements(report: Report) -> list[Requirement]:
     """Judge everything that a check has to show."""
     judges = (_shares, _too_large, _too_small, _steps, _pixels, _notebook, _diffusers, _seconds)
     return [one for judge in judges for one in judge(report)]
 
 
-def _shares(report: Report) -> Iterator[Verdict]:
+def _shares(report: Report) -> Iterator[Requirement]:
     name = "three processes on one card stay within their shares"
     processes = report.figures("shares").get("processes", {})
     known = [one for one in processes.values() if one.get("peak_gib")]
     if not known:
-        yield Verdict(name, None, _why(report, "shares"))
+        yield Requirement(name, None, _why(report, "shares"))
         return
     said = ", ".join(f"{one['peak_gib']:g} of {one['limit_gib']:g} GiB" for one in known)
     inside = all(max(one["peak_gib"], one["reserved_gib"]) <= one["limit_gib"] for one in known)
-    yield Verdict(name, inside and all(one["sets"] for one in known), said)
+    yield Requirement(name, inside and all(one["sets"] for one in known), said)
 
 
-def _too_large(report: Report) -> Iterator[Verdict]:
+def _too_large(report: Report) -> Iterator[Requirement]:
     name = "a set that is too large is refused, and its process lives on"
     processes = report.figures("shares").get("processes", {}).values()
     asked = [one for one in processes if "too_large" in one]
     if not asked or report.is_tiny:
-        yield Verdict(name, None, _why(report, "shares"))
+        yield Requirement(name, None, _why(report, "shares"))
         return
     refused = all("do not fit" in one["too_large"] and one["sets"] for one in asked)
-    yield Verdict(name, refused, asked[0]["too_large"])
+    yield Requirement(name, refused, asked[0]["too_large"])
 
 
-def _too_small(report: Report) -> Iterator[Verdict]:
+def _too_small(report: Report) -> Iterator[Requirement]:
     name = "a share that is too small is refused with what to set"
     sentences = report.figures("too_small").get("sentences")
     if not sentences:
-        yield Verdict(name, None, _why(report, "too_small"))
+        yield Requirement(name, None, _why(report, "too_small"))
         return
     for which, sentence in sentences.items():
-        yield Verdict(f"{name} ({which})", "set num_gpus" in sentence, sentence)
+        yield Requirement(f"{name} ({which})", "set num_gpus" in sentence, sentence)
 
 
-def _steps(report: Report) -> Iterator[Verdict]:
+def _steps(report: Report) -> Iterator[Requirement]:
     name, figures = "no step waits for the GPU", report.figures("steps")
     if "steps" not in figures:
         failed = report.parts.get("steps", {}).get("status") == "failed"
-        yield Verdict(name, False if failed else None, _why(report, "steps"))
+        yield Requirement(name, False if failed else None, _why(report, "steps"))
         return
     holds = figures["steps"] == figures["expected"] and figures["watch_works"]
-    yield Verdict(name, holds, f"{figures['steps']} of {figures['expected']} steps watched")
+    yield Requirement(name, holds, f"{figures['steps']} of {figures['expected']} steps watched")
 
 
-def _pixels(report: Report) -> Iterator[Verdict]:
+def _pixels(report: Report) -> Iterator[Requirement]:
     figures = report.figures("pixels")
     for precision, what in (("float32", "within 1/255"), ("float16", "at least 40 dB")):
         name = f"pixels are diffusers' own in {precision}, {what}"
         if precision not in figures:
-            yield Verdict(name, None, _why(report, "pixels"))
+            yield Requirement(name, None, _why(report, "pixels"))
             continue
         worst, seed = figures[precision]["worst"], figures[precision]["worst_seed"]
         if precision == "float32":
@@ -94,14 +94,14 @@ def _pixels(report: Report) -> Iterator[Verdict]:
         else:
             holds = worst["equal"] or worst["psnr_db"] >= FLOAT16_PSNR_DB
         said = "equal" if worst["equal"] else f"{worst['psnr_db']:.1f} dB"
-        yield Verdict(
+        yield Requirement(
             name,
             holds,
             f"worst image {said}, largest difference {worst['max_difference']}, seed {seed}",
         )
 
 
-def _notebook(report: Report) -> Iterator[Verdict]:
+def _notebook(report: Report) -> Iterator[Requirement]:
     ours, notebook = best(report), _median_s(report, "speed", "notebook")
     yield _ratio(
         report,
@@ -111,7 +111,7 @@ def _notebook(report: Report) -> Iterator[Verdict]:
     )
 
 
-def _diffusers(report: Report) -> Iterator[Verdict]:
+def _diffusers(report: Report) -> Iterator[Requirement]:
     ours, theirs = _median_s(report, "speed", "eager"), _median_s(report, "speed", "diffusers")
     yield _ratio(
         report,
@@ -121,19 +121,19 @@ def _diffusers(report: Report) -> Iterator[Verdict]:
     )
 
 
-def _ratio(report: Report, name: str, ratio: float | None, holds: Any) -> Verdict:
+def _ratio(report: Report, name: str, ratio: float | None, holds: Any) -> Requirement:
     if ratio is None or report.is_tiny:
-        return Verdict(name, None, _why(report, "speed"))
-    return Verdict(name, holds(ratio), f"{ratio:.2f}")
+        return Requirement(name, None, _why(report, "speed"))
+    return Requirement(name, holds(ratio), f"{ratio:.2f}")
 
 
-def _seconds(report: Report) -> Iterator[Verdict]:
+def _seconds(report: Report) -> Iterator[Requirement]:
     name = f"a set takes at most {SET_S:g} s on an H100 or H200"
     ours = best(report)
     if ours is None or not any(one in report.card for one in _HOPPER):
-        yield Verdict(name, None, _why(report, "speed"))
+        yield Requirement(name, None, _why(report, "speed"))
         return
-    yield Verdict(name, ours[1] <= SET_S, f"{ours[1]:.2f} s, {ours[0]}")
+    yield Requirement(name, ours[1] <= SET_S, f"{ours[1]:.2f} s, {ours[0]}")
 
 
 def best(report: Report) -> tuple[str, float] | None:

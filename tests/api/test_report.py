@@ -16,6 +16,8 @@ from PIL import Image
 
 from tests.support.services import ROOT, SAMPLE_FACE
 
+pytestmark = pytest.mark.heavy
+
 SEED = 11
 METRICS = ("pairwise_rmse", "input_rmse", "laplacian_variance")
 # Under load the same request gives the same pixels within 1/255.
