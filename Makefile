@@ -15,6 +15,8 @@ MINUTES := 30
 VERSION := 3.14
 BENCH :=
 SERVE :=
+# Without those that import diffusers: that alone takes ten seconds.
+QUICK := tests/unit tests/api $(addprefix --ignore tests/unit/,stable_diffusion benchmarks demo)
 RUN := .venv/bin/python
 # Ray's own name for it, taken from the environment.
 RAY_DASHBOARD_ADDRESS ?= http://127.0.0.1:8265
@@ -67,7 +69,7 @@ test: setup-dev  ## The tests that need only pip packages: five minutes on two c
 	@echo "lint and types (make check)."
 
 test-quick: setup-dev  ## Units, and HTTP in process without Ray: in a minute
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadgroup -m "not slow and not heavy" tests/unit tests/api $(TESTS)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadgroup -m "not slow and not heavy" $(QUICK) $(TESTS)
 
 test-full: setup-dev  ## All tests but those with a target of their own, the slow ones too
 	@$(RUN) -m pytest --ignore tests/browser --ignore tests/faults --ignore tests/cluster $(TESTS)

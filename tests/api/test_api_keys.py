@@ -87,6 +87,7 @@ def test_a_stranger_is_told_before_the_picture_is_read(
         assert post_pairs(client, face).status_code == 401
 
 
+@pytest.mark.heavy
 def test_a_key_is_revoked_and_added_without_a_restart(
     keyed: tuple[str, Path, list[str]], face: bytes
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_key_is_revoked_and_added_without_a_restart(
         file.write_text(before)
 
 
+@pytest.mark.heavy
 def test_openai_raises_for_a_wrong_key(keyed: tuple[str, Path, list[str]], face: bytes) -> None:
     url, _, keys = keyed
     stranger = openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
@@ -136,6 +138,7 @@ def test_a_service_without_its_file_of_keys_does_not_start(tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.heavy
 def test_a_key_that_comes_too_often_waits_and_the_others_do_not(
     keyed: tuple[str, Path, list[str]], face: bytes
 ) -> None:

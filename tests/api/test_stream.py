@@ -114,6 +114,7 @@ def _steps(log: Path) -> int:
     return len(log.read_text().splitlines())
 
 
+@pytest.mark.heavy
 def test_a_caller_who_leaves_stops_the_work_and_frees_the_place(
     logged: tuple[httpx.Client, Path], face: bytes
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_silent_stream_pings(logged: tuple[httpx.Client, Path], face: bytes) -
     assert len([name for _, name, _ in events if not name]) >= 4  # 0.3 s of silence a step
 
 
+@pytest.mark.heavy
 def test_a_deadline_that_passes_is_the_one_terminal_event(
     logged: tuple[httpx.Client, Path], face: bytes
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_deadline_that_passes_is_the_one_terminal_event(
     assert _steps(log) <= before + 1
 
 
+@pytest.mark.heavy
 def test_one_set_that_fails_is_told_in_band_when_that_is_allowed(
     logged: tuple[httpx.Client, Path], face: bytes
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_large_crop_is_reduced() -> None:
     assert picture.width_px == 3000
 
 
+@pytest.mark.heavy
 def test_a_very_large_crop_is_averaged_to_what_a_filter_alone_makes_of_it() -> None:
     rows, columns = np.mgrid[0:4200, 0:4200].astype(np.float32)
     waves = 120 + 50 * np.sin(columns / 9) + 50 * np.cos(rows / 13)
@@ -162,6 +163,7 @@ sys.stdout.write(str(peak_mb() - before))
 """
 
 
+@pytest.mark.heavy
 def test_fifty_megapixels_take_little_more_memory_than_their_pixels() -> None:
     command = [sys.executable, "-c", PEAK]
     peak_mb = int(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)

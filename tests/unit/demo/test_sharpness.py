@@ -13,8 +13,13 @@ from models.set_metrics import SetMetrics, descriptor, measure
 
 pytestmark = pytest.mark.heavy
 
-FACES = [render_faces([seed], 512).pixels[0] for seed in (9001, 9002, 9003, 9004)]
 SEEDS = [1, 2, 3, 4]
+
+
+@pytest.fixture(scope="module")
+def faces() -> list[RGBPixels]:
+    """Return four faces that no weights were trained on."""
+    return [render_faces([seed], 512).pixels[0] for seed in (9001, 9002, 9003, 9004)]
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +41,24 @@ def _sharpness(sets: Sequence[SetMetrics]) -> float:
     return float(np.mean([one.laplacian_variance for one in sets]))
 
 
-def test_diffusion_is_sharp_and_its_images_differ(diffusion: ImageToImageModel) -> None:
+def test_diffusion_is_sharp_and_its_images_differ(
+    diffusion: ImageToImageModel, faces: list[RGBPixels]
+) -> None:
     """At the defaults: three times the VAE's sharpness, half of the input's, plainly different."""
     vae = load_demo_vae()
     parameters = VariationParameters(**vae.info.defaults)
-    blurred = [_metrics(vae.generate(face, SEEDS, parameters).pixels, face) for face in FACES]
-    sharp = [_diffused(diffusion, face) for face in FACES]
-    inputs = [_metrics(face[np.newaxis], face) for face in FACES]
+    blurred = [_metrics(vae.generate(face, SEEDS, parameters).pixels, face) for face in faces]
+    sharp = [_diffused(diffusion, face) for face in faces]
+    inputs = [_metrics(face[np.newaxis], face) for face in faces]
     assert _sharpness(sharp) >= 3.0 * _sharpness(blurred)
     assert _sharpness(sharp) >= 0.5 * _sharpness(inputs)
     assert np.mean([one.pairwise_rmse for one in sharp]) >= 0.07
 
 
-def test_a_low_strength_stays_close_and_a_high_one_wanders(diffusion: ImageToImageModel) -> None:
-    for face in FACES:
+def test_a_low_strength_stays_close_and_a_high_one_wanders(
+    diffusion: ImageToImageModel, faces: list[RGBPixels]
+) -> None:
+    for face in faces:
         close, far = (_diffused(diffusion, face, strength=value) for value in (0.3, 0.9))
         assert close.input_rmse < 0.7 * far.input_rmse
         assert close.pairwise_rmse < far.pairwise_rmse

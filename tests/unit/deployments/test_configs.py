@@ -55,6 +55,7 @@ def _with_typo(document: Any, path: KeyPath) -> tuple[Any, str]:
     return changed, typo
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("file", FILES, ids=_name)
 def test_a_typo_in_any_key_is_found_by_its_name(file: Path) -> None:
     check = check_of(file)
@@ -70,6 +71,7 @@ def test_a_typo_in_any_key_is_found_by_its_name(file: Path) -> None:
     assert tried >= 3
 
 
+@pytest.mark.heavy
 def test_a_typo_in_the_serve_part_of_the_rayservice_is_found_by_its_name() -> None:
     (document,) = _documents(RAYSERVICE)
     check = check_of(RAYSERVICE)
@@ -83,6 +85,7 @@ def test_a_typo_in_the_serve_part_of_the_rayservice_is_found_by_its_name() -> No
         assert any(repr(typo) in str(problem) for problem in check(document)), path
 
 
+@pytest.mark.heavy
 def test_the_command_names_the_file_the_place_and_the_key_that_was_meant(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(SERVE_CONFIG.read_text().replace("max_ongoing_requests", "max_ongoing_request"))
