@@ -28,7 +28,7 @@ from deployments.api.service import Service
 from deployments.app import DEPLOYMENTS
 from deployments.dispatch.pairing import Pairing
 from deployments.dispatch.splitting import Splitting
-from deployments.jobs import Deadline, SetJob, SetResult, StepDone
+from deployments.jobs import Deadline, PairMaker, SetJob, SetResult, StepDone
 from deployments.metrics import IngressMetrics
 from deployments.proxy import middlewares
 from deployments.replica.model_replica import ModelReplica
@@ -70,12 +70,15 @@ class _OneReplica:
 
 
 @contextmanager
-def answering(config: Path, num_gpus: int = 0) -> Iterator[httpx.Client]:
+def answering(
+    config: Path, num_gpus: int = 0, pairs: PairMaker | None = None
+) -> Iterator[httpx.Client]:
     """Answer on a free port while the context lasts; the client has a key where one is needed.
 
     Args:
         config: a Serve config with one application.
         num_gpus: as for `services.serving`; nobody looks at it here.
+        pairs: makes the sets, in the place of the config's models.
 
     Raises:
         RuntimeError: the application cannot be built; the sentence is the cause's.
@@ -84,7 +87,7 @@ def answering(config: Path, num_gpus: int = 0) -> Iterator[httpx.Client]:
     with tempfile.TemporaryDirectory() as directory:
         arguments, headers = _with_key(application["args"], Path(directory))
         try:
-            app = _application(AppSettings.model_validate(arguments))
+            app = _application(AppSettings.model_validate(arguments), pairs)
         except Exception as error:
             raise RuntimeError(str(error)) from error
         with (
@@ -104,21 +107,14 @@ def _with_key(arguments: dict[str, Any], directory: Path) -> tuple[dict[str, Any
     return {**arguments, "api_keys_file": str(keys)}, {"Authorization": f"Bearer {key}"}
 
 
-def _application(settings: AppSettings) -> Any:
+def _application(settings: AppSettings, pairs: PairMaker | None) -> Any:
     metrics = IngressMetrics()
-    clients: dict[Role, Any] = {
-        role: LocalModel(replica(getattr(settings, role))) for role, replica in DEPLOYMENTS.items()
-    }
     estimates = {role: WaitEstimate(lambda: 1.0) for role in ROLES}
-    splittings = {
-        role: Splitting(clients[role], estimates[role], lambda: 1, lambda: 1, 1, metrics)
-        for role in ROLES
-    }
     keys_file = settings.api_keys_file
     service = Service(
         settings,
         None if keys_file is None else ApiKeys(Path(keys_file)),
-        Pairing(clients, splittings),
+        pairs or _pairs(settings, estimates, metrics),
         _OneReplica(),
         Admission(settings.ingress, estimates, metrics),
     )
@@ -126,6 +122,19 @@ def _application(settings: AppSettings) -> Any:
     for middleware in reversed(middlewares()):
         app = middleware.cls(app, *middleware.args, **middleware.kwargs)
     return app
+
+
+def _pairs(
+    settings: AppSettings, estimates: dict[Role, WaitEstimate], metrics: IngressMetrics
+) -> Pairing:
+    clients: dict[Role, Any] = {
+        role: LocalModel(replica(getattr(settings, role))) for role, replica in DEPLOYMENTS.items()
+    }
+    splittings = {
+        role: Splitting(clients[role], estimates[role], lambda: 1, lambda: 1, 1, metrics)
+        for role in ROLES
+    }
+    return Pairing(clients, splittings)
 
 
 def _with_request_id(app: Any) -> Any:
