@@ -18,6 +18,8 @@ SERVE :=
 # Without those that import diffusers: that alone takes ten seconds.
 QUICK := tests/unit tests/api $(addprefix --ignore tests/unit/,stable_diffusion benchmarks demo)
 RUN := .venv/bin/python
+# Two at a time on two cores: threads of torch that wait for each other must not keep them busy.
+TWO := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(RUN)
 # Ray's own name for it, taken from the environment.
 RAY_DASHBOARD_ADDRESS ?= http://127.0.0.1:8265
 
@@ -63,13 +65,13 @@ demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMO
 	@GOMP_SPINCOUNT=10000 $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
 
 test: setup-dev  ## The tests that need only pip packages: five minutes on two cores
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadgroup -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
+	@$(TWO) -m pytest -n 2 --dist loadgroup -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
 	@echo "Not run here: the slow tests (make test-full), the page in a browser (make test-browser),"
 	@echo "killed processes, floods and bad input (make test-faults), several nodes (make test-cluster),"
 	@echo "lint and types (make check)."
 
 test-quick: setup-dev  ## Units, and HTTP in process without Ray: in a minute
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n 2 --dist loadgroup -m "not slow and not heavy" $(QUICK) $(TESTS)
+	@$(TWO) -m pytest -q -n 2 --dist loadgroup -m "not slow and not heavy" $(QUICK) $(TESTS)
 
 test-full: setup-dev  ## All tests but those with a target of their own, the slow ones too
 	@$(RUN) -m pytest --ignore tests/browser --ignore tests/faults --ignore tests/cluster $(TESTS)

@@ -11,11 +11,12 @@ from tests.support.services import SAMPLE_FACE
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests together where several processes run them, and all of Ray's in one."""
     for item in items:
         where = item.path.relative_to(HERE)
-        group = "ray" if where.parts[0] == "serve" else str(where)
+        group = "ray" if where.parts[0] in ("serve", "cluster") else str(where)
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -38,7 +38,7 @@ ServiceParameter = Annotated[Service, Depends(get_service)]
 def authenticate(
     request: Request,
     service: ServiceParameter,
-    _: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None,
 ) -> None:
     """Let callers in who have a key, or everybody where the settings say so.
 
@@ -47,7 +47,7 @@ def authenticate(
     Raises:
         UnauthenticatedError: no key, or a wrong one.
     """
-    request.state.caller = service.caller(request.headers.get("authorization"))
+    request.state.caller = service.caller(None if sent is None else sent.credentials)
 
 
 async def our_body(request: Request, service: Service) -> Body:

@@ -125,13 +125,13 @@ class Service:
         """After how many silent seconds an event stream sends a ping."""
         return self._live.event_ping_s
 
-    def caller(self, authorization: str | None) -> str | None:
-        """Return a name that tells callers apart; None where everybody may call.
+    def caller(self, key: str | None) -> str | None:
+        """Return a name that tells callers apart, by their key; None where everybody may call.
 
         Raises:
             UnauthenticatedError: no key, or a wrong one.
         """
-        return None if self._keys is None else self._keys.check(authorization)
+        return None if self._keys is None else self._keys.check(key)
 
     async def ready(self) -> None:
         """Return when both models have answered and have a replica.

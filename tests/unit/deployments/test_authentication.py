@@ -17,18 +17,18 @@ def test_a_file_without_a_key_serves_nobody_and_can_be_filled(tmp_path: Path, co
     with pytest.raises(ValueError, match="holds no key"):
         ApiKeys(file)
     key = add_key(file, "second")
-    ApiKeys(file).check(f"Bearer {key}")
+    ApiKeys(file).check(key)
 
 
 def test_comments_and_several_keys(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(f"# ours\n\n{digest_of('a')} alice\n{digest_of('b')}\n")
     keys = ApiKeys(file)
-    keys.check("Bearer a")
-    keys.check("bearer  b ")
-    for header in (None, "", "Bearer", "Bearer c", "Basic a", "a", f"Bearer {digest_of('a')}"):
+    keys.check("a")
+    keys.check(" b ")
+    for key in (None, "", " ", "c", digest_of("a")):
         with pytest.raises(UnauthenticatedError):
-            keys.check(header)
+            keys.check(key)
 
 
 @pytest.mark.parametrize(
