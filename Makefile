@@ -65,13 +65,13 @@ demo-weights: setup  ## Train the embedded demo weights from nothing (hours; SMO
 	@GOMP_SPINCOUNT=10000 $(RUN) -m models.demo.train $(if $(SMOKE),--smoke)
 
 test: setup-dev  ## The tests that need only pip packages: five minutes on two cores
-	@$(TWO) -m pytest -n 2 --dist loadgroup -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
+	@$(TWO) -m pytest -n 2 --no-loadscope-reorder -m "not slow" --ignore tests/browser --ignore tests/faults $(TESTS)
 	@echo "Not run here: the slow tests (make test-full), the page in a browser (make test-browser),"
 	@echo "killed processes, floods and bad input (make test-faults), several nodes (make test-cluster),"
 	@echo "lint and types (make check)."
 
 test-quick: setup-dev  ## Units, and HTTP in process without Ray: in a minute
-	@$(TWO) -m pytest -q -n 2 --dist loadgroup -m "not slow and not heavy" $(QUICK) $(TESTS)
+	@$(TWO) -m pytest -q -n 2 --no-loadscope-reorder -m "not slow and not heavy" $(QUICK) $(TESTS)
 
 test-full: setup-dev  ## All tests but those with a target of their own, the slow ones too
 	@$(RUN) -m pytest --ignore tests/browser --ignore tests/faults --ignore tests/cluster $(TESTS)

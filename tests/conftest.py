@@ -1,23 +1,35 @@
 """Pictures for all tests; what may run beside what."""
 
 from io import BytesIO
-from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.support.services import SAMPLE_FACE
 
-HERE = Path(__file__).parent
+
+def _group(where: str) -> str:
+    """Return what a test shares a process with: its file, and all of Ray's tests each other."""
+    file = where.partition("::")[0]
+    return "ray" if file.startswith(("tests/serve/", "tests/cluster/")) else file
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+class _ByGroup(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Let each process take the next group when it has done one."""
+    return _ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests together where several processes run them, and all of Ray's in one."""
-    for item in items:
-        where = item.path.relative_to(HERE)
-        group = "ray" if where.parts[0] in ("serve", "cluster") else str(where)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with Ray's tests, which take longest of all groups."""
+    items.sort(key=lambda item: _group(item.nodeid) != "ray")
 
 
 @pytest.fixture(scope="session")
