@@ -16,7 +16,7 @@ from PIL import Image
 
 from tests.support.services import ROOT, SAMPLE_FACE
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 SEED = 11
 METRICS = ("pairwise_rmse", "input_rmse", "laplacian_variance")

@@ -134,6 +134,7 @@ def test_two_workers_share_the_rate_and_no_record_is_lost(service: Any, tmp_path
     assert 8 < (len(first) - 1) / span_s < 12
 
 
+@pytest.mark.slow
 def test_a_spike_goes_up_and_down_and_its_report_stands_alone(service: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
     service.delay_s = 0.1

@@ -42,6 +42,7 @@ def stall_once(service: Any) -> None:
     service.stalled_until_s = time.monotonic() + STALL_S
 
 
+@pytest.mark.slow
 def test_a_stall_shows_in_the_open_loop_and_hides_in_the_closed_one(service: Any) -> None:
     # So many requests that the one which meets the stall is less than a hundredth of them.
     closed_s = p99_s(service, "--iterations", "250", "-t", "60s")

@@ -15,6 +15,8 @@ from scripts.api_key import add_key
 from tests.faults.cluster import Cluster, cluster
 from tests.support.services import ROOT
 
+pytestmark = pytest.mark.slow
+
 READY_S = 120
 
 

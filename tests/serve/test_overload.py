@@ -11,6 +11,8 @@ import pytest
 from tests.faults.processes import ServiceProcesses
 from tests.support.services import changed_config, post_pairs, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:

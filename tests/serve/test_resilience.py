@@ -56,6 +56,7 @@ def test_a_model_that_is_away_is_an_answer_by_the_deadline(
     wait_for(lambda: post_pairs(simulated, face, n=1).status_code == 200, timeout_s=60)
 
 
+@pytest.mark.slow
 def test_the_other_set_comes_alone_when_that_is_allowed(
     simulated: httpx.Client, face: bytes
 ) -> None:

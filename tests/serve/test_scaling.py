@@ -11,6 +11,8 @@ import yaml
 
 from tests.support.services import ROOT, post_pairs, running_replicas, serving, wait_for
 
+pytestmark = pytest.mark.slow
+
 OTHER = {"vae": "stable_diffusion", "stable_diffusion": "vae"}
 
 

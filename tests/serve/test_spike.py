@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.watching import DIFFUSION, VAE, Moment, Watch, mean_cpu_percent, watching
+from benchmarks.watching import Moment, Watch, mean_cpu_percent, watching
+from models.roles import DIFFUSION, VAE
 from tests.faults.asks import Kind
 from tests.faults.conftest import traffic_for
 from tests.faults.traffic import Traffic

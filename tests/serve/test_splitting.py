@@ -25,6 +25,8 @@ from tests.support.services import (
     wait_for,
 )
 
+pytestmark = pytest.mark.slow
+
 LAW = {"fixed_s": 0.1, "step_s": 0.01, "image_step_s": 0.01}
 STEPS = 30
 WHOLE_S = TimeLaw(**LAW).seconds(10, STEPS)

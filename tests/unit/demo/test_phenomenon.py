@@ -8,7 +8,7 @@ from models.demo.factory import load_demo_vae
 from models.parameters import VariationParameters
 from models.set_metrics import SetMetrics, descriptor, measure
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 FACTORS = (1.0, 3.0, 5.0, 7.0, 9.0)
 # Training uses seeds far from these; see models/demo/dataset.py.

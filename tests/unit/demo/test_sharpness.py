@@ -11,7 +11,7 @@ from models.interfaces import ImageToImageModel, RGBPixels
 from models.parameters import ImageToImageParameters, VariationParameters
 from models.set_metrics import SetMetrics, descriptor, measure
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 SEEDS = [1, 2, 3, 4]
 

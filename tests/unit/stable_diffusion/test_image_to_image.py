@@ -75,8 +75,13 @@ def _count_encoder_calls(pipeline: Any) -> list[int]:
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize(
     ("weights", "tuning"),
-    [("tiny", PLAIN), ("demo", PLAIN), ("demo", default_tuning(torch.device("cpu")))],
-    ids=["tiny", "demo", "demo-tuned"],
+    [
+        pytest.param("tiny", PLAIN, id="tiny"),
+        pytest.param("demo", PLAIN, id="demo", marks=pytest.mark.slow),
+        pytest.param(
+            "demo", default_tuning(torch.device("cpu")), id="demo-tuned", marks=pytest.mark.slow
+        ),
+    ],
 )
 def test_the_pixels_are_those_of_diffusers_own_pipeline(
     weights: str, tuning: Tuning, scheduler: str, tiny_directory: Path
@@ -182,3 +187,9 @@ def test_bad_settings_get_a_sentence() -> None:
         StableDiffusionConfig(image_size_px=100)
     with pytest.raises(ValueError, match="precision"):
         StableDiffusionConfig(precision="int8")  # type: ignore[arg-type]
+
+
+def test_the_demos_pixels_tuned_as_it_is_served_are_diffusers_own() -> None:
+    test_the_pixels_are_those_of_diffusers_own_pipeline(
+        "demo", default_tuning(torch.device("cpu")), SCHEDULERS[0], WEIGHTS
+    )
