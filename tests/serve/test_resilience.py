@@ -5,6 +5,7 @@ import time
 
 import httpx
 import psutil
+import pytest
 
 from deployments.dispatch.pairing import DESCRIPTION_AGE_S
 from tests.faults.processes import ServiceProcesses
