@@ -37,6 +37,7 @@ def test_pairs_writes_the_images(demo: httpx.Client, tmp_path: Path, face_file: 
     assert "400: strength" in refused.stderr
 
 
+@pytest.mark.slow
 def test_stream_shows_every_event(demo: httpx.Client, tmp_path: Path, face_file: str) -> None:
     done = _run("stream.py", tmp_path, face_file, "--url", str(demo.base_url))
     assert done.returncode == 0, done.stderr
@@ -46,6 +47,7 @@ def test_stream_shows_every_event(demo: httpx.Client, tmp_path: Path, face_file:
     assert lines[-1].startswith("stable_diffusion: demo-diffusion")
 
 
+@pytest.mark.slow
 def test_openais_client(demo: httpx.Client, tmp_path: Path, face_file: str) -> None:
     done = _run("openai_client.py", tmp_path, face_file, "--url", str(demo.base_url))
     assert done.returncode == 0, done.stderr

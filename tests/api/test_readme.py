@@ -26,7 +26,9 @@ def test_the_python_example_runs(
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("document", ["README.md", "docs/deploying.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", pytest.param("docs/deploying.md", marks=pytest.mark.slow)]
+)
 def test_the_curl_example_runs_from_a_checkout(
     demo: httpx.Client, tmp_path: Path, document: str
 ) -> None:

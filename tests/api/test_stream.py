@@ -57,6 +57,7 @@ def test_images_come_as_they_are_made_and_are_those_of_the_json_answer(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_vae_is_seen_in_the_first_fifth_of_the_time(demo: httpx.Client, face: bytes) -> None:
     shares = []
     for seed in range(5):

@@ -187,9 +187,3 @@ def test_bad_settings_get_a_sentence() -> None:
         StableDiffusionConfig(image_size_px=100)
     with pytest.raises(ValueError, match="precision"):
         StableDiffusionConfig(precision="int8")  # type: ignore[arg-type]
-
-
-def test_the_demos_pixels_tuned_as_it_is_served_are_diffusers_own() -> None:
-    test_the_pixels_are_those_of_diffusers_own_pipeline(
-        "demo", default_tuning(torch.device("cpu")), SCHEDULERS[0], WEIGHTS
-    )

@@ -120,7 +120,7 @@ def test_prepared_weights_load_with_every_socket_refused(
 @pytest.mark.parametrize(
     "network",
     [
-        pytest.param(REFUSED, id="refused"),
+        pytest.param(REFUSED, id="refused", marks=pytest.mark.slow),
         pytest.param(SILENT, id="silent", marks=pytest.mark.slow),
     ],
 )
