@@ -1,8 +1,6 @@
 """Card, driver, compiler, the rate at which it multiplies matrices, and the floor of a set."""
 
-import subprocess
 from dataclasses import asdict
-from typing import Any
 
 import torch
 
@@ -12,7 +10,7 @@ from benchmarks.gpu.floor import copy_rate, count_operations, matrix_rate
 from benchmarks.gpu.parts import CheckSetting, Tell
 from models.stable_diffusion.compilation import check_toolchain
 
-_QUERY = "name,driver_version,memory.total,clocks.max.sm,power.limit,mig.mode.current"
+_QUERY = "gpu=name,driver_version,memory.total,clocks.max.sm,power.limit,mig.mode.current"
 
 
 def run(setting: CheckSetting, tell: Tell) -> None:
@@ -43,13 +41,3 @@ def _compiler(device: torch.device) -> str:
     except ValueError as error:
         return str(error)
     return "there is one, with Python's headers"
-
-
-def memory_use() -> dict[str, Any]:
-    """Return what the driver counts on the whole card now, in MiB, and by process where it can."""
-    apps = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(apps, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    return {"card_used": driver("memory.used"), "processes_mib": done.stdout.splitlines()}

@@ -18,7 +18,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Return card, versions and commit, without opening the GPU in this process."""
     is_gpu = device.type == "cuda"
     facts: dict[str, Any] = {
-        "card": driver("name").splitlines()[0] if is_gpu else "no GPU: the CPU",
+        "card": driver("gpu=name").splitlines()[0] if is_gpu else "no GPU: the CPU",
         "cores": os.cpu_count(),
         "versions": {"python": platform.python_version(), **_versions()},
         "commit": commit(),
@@ -29,8 +29,12 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def driver(query: str) -> str:
-    """Return what `nvidia-smi` says of the cards, a line each, or why it says nothing."""
-    command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
+    """Return what `nvidia-smi` says, a line each, or why it says nothing.
+
+    Args:
+        query: such as "gpu=name" or "compute-apps=pid".
+    """
+    command = ["nvidia-smi", f"--query-{query}", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -73,7 +73,9 @@ class ModelCopies:
         unet, vae, text = copies
         return Components(vae, text, self._tokenizer, unet, published_scheduler())
 
-    def pipeline(self, precision: Precision) -> Any:
+    def pipeline(
+        self, precision: Precision, safety_checker: Any = None, feature_extractor: Any = None
+    ) -> Any:
         """Return diffusers' own pipeline over a copy of all parts, without its progress bar."""
         parts = self.components(precision)
         pipeline = StableDiffusionImg2ImgPipeline(
@@ -82,9 +84,9 @@ class ModelCopies:
             tokenizer=parts.tokenizer,
             unet=parts.unet,
             scheduler=parts.scheduler,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
+            safety_checker=safety_checker,
+            feature_extractor=feature_extractor,
+            requires_safety_checker=safety_checker is not None,
         )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

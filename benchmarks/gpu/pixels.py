@@ -6,7 +6,7 @@ from benchmarks.gpu.model_copies import ModelCopies
 from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.race import likeness
 from benchmarks.gpu.variant import Variant
-from benchmarks.gpu.weights import prepared_diffusion
+from benchmarks.gpu.weights import model_of
 from benchmarks.gpu.workload import Precision
 
 PRECISIONS: tuple[Precision, ...] = ("float16", "float32", "bfloat16")
@@ -14,8 +14,7 @@ PRECISIONS: tuple[Precision, ...] = ("float16", "float32", "bfloat16")
 
 def run(setting: CheckSetting, tell: Tell) -> None:
     """Make a set of ten with both in each precision, and look for the worst image."""
-    tell("loads the weights")
-    model = ModelCopies(setting.workload, setting.device, prepared_diffusion(setting))
+    model = model_of(setting, tell)
     for precision in PRECISIONS:
         tell(f"makes two sets in {precision}")
         tell(**{precision: compared(model, precision)})

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.gpu import weights
 from benchmarks.gpu.parts import CheckSetting
+from benchmarks.gpu.running import last_line
 from benchmarks.paths import ROOT
 
 
@@ -72,5 +73,4 @@ class Replica:
 
     def _complaint(self) -> str:
         self._messages.seek(0)
-        lines = self._messages.read().strip().splitlines()
-        return lines[-1] if lines else ""
+        return last_line(self._messages.read())

@@ -70,7 +70,9 @@ def _run(part: CheckPart, report: Report, limit_s: float, command: list[str]) ->
         outcome["error"] = f"broken off after {spent_s:.0f} s: use --resume, or see {log.name}"
         report.set_part(part.name, "broken off", **outcome)
     elif status:
-        outcome["error"] = last_line(log) or f"its process ended with {status}"
+        outcome["error"] = (
+            last_line(log.read_text(errors="replace")) or f"its process ended with {status}"
+        )
         report.set_part(part.name, "failed", **outcome)
     else:
         report.set_part(part.name, "measured", **outcome)
@@ -79,9 +81,9 @@ def _run(part: CheckPart, report: Report, limit_s: float, command: list[str]) ->
     sys.stderr.write(f": {said['error']}\n" if "error" in said else "\n")
 
 
-def last_line(log: Path) -> str:
+def last_line(messages: str) -> str:
     """Return the last line of a process's messages: the sentence of what ended it."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in messages.splitlines() if line.strip()]
     return lines[-1][:_SENTENCE] if lines else ""
 
 

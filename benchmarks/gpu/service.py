@@ -64,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     facts: dict[str, Any] = {
         "benchmark": "gpu-check-service",
-        "card": "no GPU: the CPU" if options.tiny else driver("name,driver_version,memory.total"),
+        "card": "no GPU: the CPU"
+        if options.tiny
+        else driver("gpu=name,driver_version,memory.total"),
         "begun": now(),
     }
     try:

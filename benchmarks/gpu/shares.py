@@ -2,7 +2,7 @@
 
 import time
 
-from benchmarks.gpu.card import memory_use
+from benchmarks.gpu.environment import driver
 from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.replicas import Replica
 from benchmarks.gpu.workload import DIFFUSION_SHARE, VAE_SHARE
@@ -24,7 +24,9 @@ def run(setting: CheckSetting, tell: Tell) -> None:
     facts = {"diffusion": alone, **{name: one.ready() for name, one in replicas.items()}}
     tell("all three make sets")
     time.sleep(setting.workload.busy_s)
-    tell(driver_counts=memory_use() if setting.is_gpu else {})
+    if setting.is_gpu:
+        processes = driver("compute-apps=pid,used_memory").splitlines()
+        tell(driver_counts={"card_used": driver("gpu=memory.used"), "processes": processes})
     for name, one in {"diffusion": first, **replicas}.items():
         facts[name] |= one.end()
     tell(processes=facts)

@@ -1,16 +1,14 @@
 """A set of ten: a notebook's loop, diffusers' one call, and ours with what can be turned."""
 
 from benchmarks.gpu.clock import Clock
-from benchmarks.gpu.model_copies import ModelCopies
 from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.race import Race
 from benchmarks.gpu.variant import Variant
-from benchmarks.gpu.weights import prepared_diffusion
+from benchmarks.gpu.weights import model_of
 
 
 def run(setting: CheckSetting, tell: Tell) -> None:
     """Time the arms in turns."""
-    tell("loads the weights")
     workload = setting.workload
     arms = {
         "diffusers": Variant("diffusers"),
@@ -22,5 +20,5 @@ def run(setting: CheckSetting, tell: Tell) -> None:
         "half a set": Variant("ours", images=workload.half_images),
         "one image": Variant("ours", images=1),
     }
-    model = ModelCopies(workload, setting.device, prepared_diffusion(setting))
+    model = model_of(setting, tell)
     Race(arms, model, Clock(setting.device)).run("diffusers", tell)

@@ -2,10 +2,9 @@
 
 import torch
 
-from benchmarks.gpu.model_copies import ModelCopies
 from benchmarks.gpu.parts import CheckSetting, Tell
 from benchmarks.gpu.variant import Variant, sample
-from benchmarks.gpu.weights import prepared_diffusion
+from benchmarks.gpu.weights import model_of
 
 
 def run(setting: CheckSetting, tell: Tell) -> None:
@@ -13,8 +12,7 @@ def run(setting: CheckSetting, tell: Tell) -> None:
     if not setting.is_gpu:
         tell(unmeasured="a CPU is not waited for")
         return
-    tell("loads the weights")
-    model = ModelCopies(setting.workload, setting.device, prepared_diffusion(setting))
+    model = model_of(setting, tell)
     sampler, seeds = Variant("ours").sampler(model), range(setting.workload.images)
     sample(sampler, model, seeds)  # the first set loads kernels
     told: list[int] = []

@@ -82,8 +82,8 @@ def _processes(report: Report) -> Iterator[str]:
     counted = report.figures("shares").get("driver_counts")
     if counted:
         yield ""
-        used, own = counted["card_used"], "; ".join(counted["processes_mib"])
-        yield f"the driver counts {used} on the whole card; by process (MiB): {own or 'not said'}"
+        used, own = counted["card_used"], "; ".join(counted["processes"])
+        yield f"the driver counts {used} on the whole card; by process: {own or 'not said'}"
 
 
 def _starts(report: Report) -> Iterator[str]:

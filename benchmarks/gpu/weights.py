@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline
 from transformers import CLIPImageProcessor
 
 from benchmarks.gpu.model_copies import ModelCopies
@@ -61,33 +60,30 @@ def of(setting: CheckSetting) -> Path:
     return directory
 
 
-def prepared_diffusion(setting: CheckSetting) -> Path | None:
-    """Return prepared weights of Stable Diffusion; None where random ones are built in place."""
+def model_of(setting: CheckSetting, tell: Tell) -> ModelCopies:
+    """Return prepared weights of Stable Diffusion, or random ones built in place."""
+    tell("loads the weights")
     directory = find(setting)
     if directory is None or directory == setting.out / "weights":
-        return None
-    return directory / FACTS[DIFFUSION].weights_folder
+        return ModelCopies(setting.workload, setting.device)
+    return ModelCopies(
+        setting.workload, setting.device, directory / FACTS[DIFFUSION].weights_folder
+    )
 
 
 def write_random(setting: CheckSetting, directory: Path) -> None:
     """Write random weights of both models in the layout that `make weights` leaves behind."""
-    parts = ModelCopies(setting.workload, setting.device).components("float16")
-    is_tiny = setting.workload.name == "tiny"
-    checker = tiny_safety_checker() if is_tiny else full_size_networks()[3]
-    flag_nothing(checker)
-    side = 32 if is_tiny else 224
-    pipeline = StableDiffusionImg2ImgPipeline(
-        vae=parts.vae,
-        text_encoder=parts.text_encoder,
-        tokenizer=parts.tokenizer,
-        unet=parts.unet,
-        scheduler=parts.scheduler,
-        safety_checker=checker.half(),
-        feature_extractor=CLIPImageProcessor(
-            size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-        ),
+    if setting.workload.name == "tiny":
+        checker, side = tiny_safety_checker(), 32
+    else:
+        checker, side = full_size_networks()[3], 224
+        flag_nothing(checker)
+    extractor = CLIPImageProcessor(
+        size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )
+    copies = ModelCopies(setting.workload, setting.device)
     diffusion = directory / FACTS[DIFFUSION].weights_folder
+    pipeline = copies.pipeline("float16", checker.half(), extractor)
     pipeline.save_pretrained(diffusion, variant="fp16")
     (diffusion / SOURCE_FILE).write_text(json.dumps({"revision": "random"}))
     save_network(_random_vae(), directory / FACTS[VAE].weights_folder)

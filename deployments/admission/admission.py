@@ -29,7 +29,7 @@ class Slot:
     """
 
     def __init__(self, admission: "Admission", caller: str | None, slots: FairShare) -> None:
-        """Take a slot in a slots."""
+        """Take one of a queue's slots, or of those of the bodies that are read."""
         self.caller = caller
         self.started = time.monotonic()
         self.is_handed_over = False

@@ -3,7 +3,6 @@
 import base64
 from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from deployments import errors
 from deployments.api.body import Body
+from deployments.api.routes.page import WEB
 from deployments.api.schemas.errors import ErrorEnvelope
 from deployments.api.service import Service
 from deployments.errors import InvalidRequestError
@@ -22,7 +22,6 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 PROMPT = "a portrait of a woman with red hair"
 """Of examples in the documentation."""
-_FACE = Path(__file__).parent.parent / "web" / "sample-face.png"
 _BEARER = HTTPBearer(auto_error=False, description="An API key, where the service asks for one")
 
 
@@ -128,6 +127,6 @@ def _picture(media_type: str) -> dict[str, Any]:
 def example_picture() -> str:
     """Return the sample face in base64, small: what `/docs` sends has to be a picture."""
     buffer = BytesIO()
-    with Image.open(_FACE) as opened:
+    with Image.open(WEB / "sample-face.png") as opened:
         opened.convert("RGB").resize((96, 96)).save(buffer, "JPEG", quality=80)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -5,7 +5,7 @@ the sets, the answer. A stream of events differs in its last step alone.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from starlette.requests import Request
@@ -14,22 +14,22 @@ from starlette.responses import Response
 from deployments.admission.admission import Slot
 from deployments.api.accept import negotiate
 from deployments.api.answers.event_stream import (
+    EventDialect,
     EventStreamResponse,
-    StreamEvent,
     encoded,
     told,
 )
 from deployments.api.refusals import Refusals
 from deployments.api.service import ImageRequest, Service
 from deployments.errors import ModelFailedError
-from deployments.jobs import MadeSet, Outcome, PairJob, SetEvent
+from deployments.jobs import MadeSet, Outcome, PairJob
 from models.interfaces import ModelInfo
 from models.roles import Role
 
 Outcomes = Mapping[Role, Outcome]
 
 
-class Dialect:
+class Dialect(EventDialect):
     """How a client asks and what it expects: read, checked, answered. One object a request.
 
     Attributes:
@@ -69,18 +69,6 @@ class Dialect:
     def is_streamed(self) -> bool:
         """Whether the caller wants events; known once the request is read."""
         return False
-
-    def first_events(self, job: PairJob) -> Iterator[StreamEvent]:
-        """Tell what is known before anything is made."""
-        return iter(())
-
-    def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[StreamEvent]:
-        """Tell of a step of a set, or of its end."""
-        return iter(())
-
-    def last_events(self, job: PairJob, outcomes: Outcomes) -> Iterator[StreamEvent]:
-        """Tell that everything is made."""
-        return iter(())
 
 
 async def generate(request: Request, service: Service, dialect: Dialect) -> Response:

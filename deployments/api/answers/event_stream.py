@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import StreamingResponse
@@ -40,20 +40,20 @@ class StreamEvent(NamedTuple):
     has_image: bool = False
 
 
-class EventDialect(Protocol):
-    """What is told in the words of a client."""
+class EventDialect:
+    """What is told of a job in the words of a client; nothing, until a dialect says more."""
 
     def first_events(self, job: PairJob) -> Iterator[StreamEvent]:
         """Tell what is known before anything is made."""
-        ...
+        return iter(())
 
     def events(self, job: PairJob, role: Role, event: SetEvent) -> Iterator[StreamEvent]:
         """Tell of a step of a set, or of its end."""
-        ...
+        return iter(())
 
     def last_events(self, job: PairJob, outcomes: Mapping[Role, Outcome]) -> Iterator[StreamEvent]:
         """Tell that everything is made."""
-        ...
+        return iter(())
 
 
 class EventStreamResponse(StreamingResponse):

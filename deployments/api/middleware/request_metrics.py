@@ -58,12 +58,11 @@ class _AnswerTimer:
             self._status = message["status"]
             self._has_images = self._status == 200 and self._is_for_images()
         elif message["type"] == "http.response.body":
-            is_last = not message.get("more_body", False)
             # A stream says when it sends an image; any other answer holds them from the start.
             if self._has_images and self._scope.get(FIRST_IMAGE, True):
                 self._has_images = False  # of the others nothing is told
                 self._metrics.first_image_ms.observe(self._taken_ms(), tags=self._tags())
-            if is_last:
+            if not message.get("more_body", False):
                 self._end = self._status
 
     def broke(self) -> None:

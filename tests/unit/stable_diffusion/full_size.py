@@ -16,7 +16,7 @@ from diffusers import StableDiffusionImg2ImgPipeline
 from safetensors import safe_open
 from transformers import CLIPImageProcessor, CLIPTokenizer
 
-from benchmarks.gpu.networks import full_size_networks, published_scheduler
+from benchmarks.gpu.networks import flag_nothing, full_size_networks, published_scheduler
 from models.demo.vocabulary import write_tokenizer
 from models.parameters import ImageToImageParameters
 from models.roles import DIFFUSION, FACTS
@@ -42,8 +42,7 @@ def build(weights_dir: Path) -> None:
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"model_max_length": 77}))
     tokenizer = CLIPTokenizer.from_pretrained(directory / "tokenizer")
     unet, vae, text_encoder, checker = (one.half() for one in full_size_networks())
-    checker.concept_embeds_weights.data.fill_(2.0)  # no cosine is over 2
-    checker.special_care_embeds_weights.data.fill_(2.0)
+    flag_nothing(checker)
     # One whole pipeline at once: it is the pipeline that writes the model index.
     pipeline = StableDiffusionImg2ImgPipeline(
         vae=vae,
