@@ -70,7 +70,9 @@ def _begun(options: argparse.Namespace) -> Report:
     if not 0 < options.minutes <= 24 * 60:
         raise ValueError(f"minutes is {options.minutes:g}: use more than 0, and a day at most")
     if not (options.tiny or torch.cuda.is_available()):
-        raise ValueError("torch sees no GPU here: use --tiny for a trial on the CPU")
+        raise ValueError(
+            "torch sees no GPU here: use --tiny (make: BENCH=--tiny) for a trial on the CPU"
+        )
     workload = TINY if options.tiny else FULL
     begin = Report.resume if options.resume else Report.begin
     device = torch.device("cpu" if options.tiny else "cuda")

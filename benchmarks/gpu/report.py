@@ -56,7 +56,10 @@ class Report:
         Raises:
             ValueError: it is no report of this check.
         """
-        facts = json.loads(path.read_text())
+        try:
+            facts = json.loads(path.read_text())
+        except ValueError:  # no JSON, or no text
+            facts = None
         if not isinstance(facts, dict) or facts.get("benchmark") != "gpu-check":
             raise ValueError(f"{path} is no report of gpu-check: name its {FILE}")
         return cls(path, facts)

@@ -105,6 +105,11 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
     assert Report.read(tmp_path / FILE).figures("card")["driver"]
 
 
+def test_a_file_that_is_no_report_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--show", str(ROOT / "README.md")]) == 2
+    assert "README.md is no report of gpu-check" in capsys.readouterr().err
+
+
 def test_another_card_is_not_mixed_in(tmp_path: Path) -> None:
     _report(tmp_path).save()
     with pytest.raises(ValueError, match="was measured on NVIDIA H100 80GB HBM3 and this is A10"):
