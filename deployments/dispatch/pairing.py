@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from deployments.dispatch.model_client import ModelClient
+from deployments.dispatch.request_router import DESCRIBE
 from deployments.dispatch.splitting import Splitting
 from deployments.errors import DeadlineExceededError, ModelUnavailableError, TwinsetError
 from deployments.jobs import (
@@ -88,7 +89,7 @@ class Pairing:
     async def _ask(self, role: Role) -> ModelInfo:
         try:
             client = self._clients[role]
-            info: ModelInfo = await client.call("describe", budget_s=DESCRIBE_TIMEOUT_S)
+            info: ModelInfo = await client.call(DESCRIBE, budget_s=DESCRIBE_TIMEOUT_S)
         except DeadlineExceededError:
             raise ModelUnavailableError(
                 f"the {role} model does not answer yet: try again later",
