@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,12 @@ class Deadline:
 
     started: float
     at: float
+
+    @classmethod
+    def within(cls, seconds: float) -> Self:
+        """Return a deadline so many seconds from now."""
+        now = time.monotonic()
+        return cls(now, now + seconds)
 
     def left_s(self) -> float:
         """Return the seconds that are left, at least 0."""

@@ -129,7 +129,7 @@ class IngressSettings(LiveSettings):
     ] = 2
     # 50 megapixels take up to 0.34 GB as PNG or JPEG while they are decoded, as WebP 0.78 GB.
     max_decoding: Annotated[
-        int, Field(ge=1, description="Pictures decoded at once in one ingress replica")
+        int, Field(ge=1, description="Processes that decode pictures in one ingress replica")
     ] = 2
 
     def changed(self, user_config: Mapping[str, Any]) -> Self:

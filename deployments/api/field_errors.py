@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from deployments.api.strict_json import shown
+from deployments.decoding.strict_json import shown
 from deployments.errors import InvalidRequestError
 
 _WHOLE_NUMBER, _NUMBER, _TEXT = "send a whole number", "send a number", "send text"

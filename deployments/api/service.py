@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,9 +12,10 @@ from deployments import errors
 from deployments.admission.admission import Admission, Slot
 from deployments.admission.wait_estimate import work_of
 from deployments.api.api_keys import ApiKeys
-from deployments.api.body import Body, read_body
+from deployments.api.body import Body, read_body, taken_apart
 from deployments.api.defaults import resolve_parameters
 from deployments.api.schemas.requests import GenerationFields, PictureFields, SeedFields
+from deployments.decoding.decoders import Decoders
 from deployments.jobs import (
     Deadline,
     MadeSet,
@@ -31,12 +31,8 @@ from models.parameters import VariationParameters
 from models.pixels import (
     Crop,
     PictureLimits,
-    SquarePicture,
-    UnusablePictureError,
-    has_picture_header,
-    read_square,
 )
-from models.provenance import Provenance, read_provenance
+from models.provenance import Provenance
 from models.roles import ROLES, VAE, Role, slowest
 from models.seeds import resolve_seeds
 
@@ -44,6 +40,8 @@ BodyT = TypeVar("BodyT")
 
 SWEEP_WIDTH = 4
 """Sets of one sweep under way at once: two replicas' worth, so that others get their turn."""
+PICTURES = {"image": "image"}
+"""Where our own routes take a picture in JSON, and how messages call it."""
 _RETRY_AFTER_S = 5
 
 
@@ -107,8 +105,7 @@ class Service:
         self._pairs = pairs
         self._replicas = replicas
         self._admission = admission
-        # Threads of their own, which bound what is decoded at once.
-        self._decoders = ThreadPoolExecutor(settings.ingress.max_decoding, "decode")
+        self._decoders = Decoders(settings.ingress.max_decoding)
 
     def configure(self, settings: AppSettings) -> None:
         """Change live settings; requests under way keep their deadlines."""
@@ -177,13 +174,19 @@ class Service:
         except ClientDisconnect:
             raise errors.InvalidRequestError("the body ended before its time") from None
 
-    async def body(self, request: Request) -> Body:
-        """Read a multipart or JSON body within its time and up to its limit.
+    async def body(self, request: Request, pictures: Mapping[str, str] = PICTURES) -> Body:
+        """Read a multipart or JSON body within its time and up to its limit, and take it apart.
+
+        Args:
+            request: from a caller who is known by now.
+            pictures: by the names under which pictures stand in JSON, how messages call them.
 
         Raises:
-            TwinsetError: as `read` and `read_body`.
+            TwinsetError: as `read`, `read_body` and `taken_apart`.
         """
-        return await self.read(request, lambda sent: read_body(sent, self.limits.max_bytes))
+        data = await self.read(request, lambda sent: read_body(sent, self.limits.max_bytes))
+        async with Deadline.within(self.request_timeout_s).kept():
+            return await taken_apart(request, data, self._decoders, pictures)
 
     def admit(self, request: Request) -> AbstractContextManager[Slot]:
         """Hold a slot for a request, as `Admission.admit`.
@@ -221,7 +224,9 @@ class Service:
             work = asked.sets * work_of(parameters[queue], len(seeds))
             slot.expect(queue, work, deadline.at)
         async with deadline.kept():
-            picture = await self._square(asked.picture, fields)
+            picture = await self._decoders.square(
+                asked.picture, self.limits, _crop(fields), slot.caller
+            )
         return PairJob(
             picture=picture,
             seeds=seeds,
@@ -262,24 +267,24 @@ class Service:
             for task in tasks:
                 task.cancel()
 
-    async def inspect(self, picture: bytes) -> tuple[Provenance | None, bool]:
-        """Return what a file says of where it comes from, and whether it is a picture at all."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._decoders, lambda: (read_provenance(picture), has_picture_header(picture))
-        )
+    async def inspect(self, picture: bytes, caller: str | None) -> tuple[Provenance | None, bool]:
+        """Return what a file says of where it comes from, and whether it is a picture at all.
 
-    async def _square(self, picture: bytes, fields: PictureFields) -> SquarePicture:
-        crop = None
-        if fields.crop != "center":
-            crop = Crop(*(int(part) for part in fields.crop.split(",")))
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(
-                self._decoders, read_square, picture, self.limits, crop
-            )
-        except UnusablePictureError as error:
-            param = "crop" if str(error).startswith("crop") else "image"
-            raise errors.InvalidRequestError(str(error), param=param) from error
+        Raises:
+            TwinsetError: as `Decoders.inspect`, or the turn did not come in time.
+        """
+        async with Deadline.within(self.request_timeout_s).kept():
+            return await self._decoders.inspect(picture, caller)
+
+    def close(self) -> None:
+        """End the decoding workers; what is asked of them from now on fails."""
+        self._decoders.close()
+
+
+def _crop(fields: PictureFields) -> Crop | None:
+    if fields.crop == "center":
+        return None
+    return Crop(*(int(part) for part in fields.crop.split(",")))
 
 
 def _seeds(fields: SeedFields) -> list[int]:

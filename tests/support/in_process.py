@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,11 @@ def answering(
     with tempfile.TemporaryDirectory() as directory:
         arguments, headers = _with_key(application["args"], Path(directory))
         try:
-            app = _application(AppSettings.model_validate(arguments), pairs)
+            app, service = application(AppSettings.model_validate(arguments), pairs)
         except Exception as error:
             raise RuntimeError(str(error)) from error
         with (
+            closing(service),
             _listening(app) as url,
             httpx.Client(base_url=url, timeout=120, trust_env=False, headers=headers) as client,
         ):
@@ -107,7 +108,8 @@ def _with_key(arguments: dict[str, Any], directory: Path) -> tuple[dict[str, Any
     return {**arguments, "api_keys_file": str(keys)}, {"Authorization": f"Bearer {key}"}
 
 
-def _application(settings: AppSettings, pairs: PairMaker | None) -> Any:
+def application(settings: AppSettings, pairs: PairMaker | None = None) -> tuple[Any, Service]:
+    """Return the application of some settings as Serve's proxy answers it; close its service."""
     metrics = IngressMetrics()
     estimates = {role: WaitEstimate(lambda: 1.0) for role in ROLES}
     keys_file = settings.api_keys_file
@@ -121,7 +123,7 @@ def _application(settings: AppSettings, pairs: PairMaker | None) -> Any:
     app: Any = _with_request_id(build_application(service, metrics))
     for middleware in reversed(middlewares()):
         app = middleware.cls(app, *middleware.args, **middleware.kwargs)
-    return app
+    return app, service
 
 
 def _pairs(

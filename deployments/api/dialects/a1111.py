@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from deployments.api import dependencies as shared
 from deployments.api.answers.json import base64_image, json_response
-from deployments.api.body import decode_base64
 from deployments.api.dependencies import ServiceParameter
 from deployments.api.dialects import OTHERS
 from deployments.api.dialects.ignored_fields import drop_ignored, ignored_schema
@@ -165,7 +164,7 @@ class _Img2Img(Dialect):
 
     async def read(self, request: Request, service: Service) -> ImageRequest:
         """Return the request."""
-        body = await service.body(request)
+        body = await service.body(request, {"init_images": "init_images"})
         if not body.is_json:
             raise UnsupportedMediaError("send the request as application/json")
         self.echo = {name: one for name, one in body.fields.items() if name not in _PICTURES}
@@ -184,7 +183,7 @@ class _Img2Img(Dialect):
             guidance_scale=fields.cfg_scale,
             num_inference_steps=fields.steps,
         )
-        picture = decode_base64(fields.init_images[0], "init_images")
+        picture = body.decoded(fields.init_images[0], "init_images")
         self.fields = fields.model_copy(update={"init_images": []})
         return ImageRequest(ours, picture, [DIFFUSION])
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from deployments.api.answers.json import private_response
-from deployments.api.body import decode_base64, media_type, read_bytes
+from deployments.api.body import media_type, read_bytes
 from deployments.api.dependencies import (
     ERROR_RESPONSES,
     PROMPT,
@@ -80,8 +80,9 @@ class _Task(Dialect):
         """Return the request: JSON, or the bare picture."""
         kind = media_type(request)
         if kind == "application/json":
-            task = (await service.body(request)).checked(TaskFields)
-            parameters, picture = task.parameters, decode_base64(task.inputs, "inputs")
+            body = await service.body(request, {"inputs": "inputs"})
+            task = body.checked(TaskFields)
+            parameters, picture = task.parameters, body.decoded(task.inputs, "inputs")
         elif kind.startswith("image/") or kind in ("", "application/octet-stream"):
             limit = service.limits.max_bytes
             picture = await service.read(request, lambda sent: read_bytes(sent, limit))

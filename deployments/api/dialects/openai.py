@@ -16,7 +16,7 @@ from deployments.api.answers.json import (
     resolved,
     set_answer,
 )
-from deployments.api.body import Body, decode_base64
+from deployments.api.body import Body
 from deployments.api.dependencies import (
     ERROR_RESPONSES,
     PROMPT,
@@ -55,6 +55,7 @@ IGNORED: dict[str, list[Any]] = {
     "safety_identifier": [],
 }
 LISTS = ("seeds",)
+_PICTURES = {"image": "image", "image_url": "images"}
 _ZERO_USAGE = {
     "input_tokens": 0,
     "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
@@ -139,7 +140,7 @@ class _Variations(Dialect):
 
     async def read(self, request: Request, service: Service) -> ImageRequest:
         """Return the request."""
-        body = await service.body(request)
+        body = await service.body(request, _PICTURES)
         models = await service.known_models()
         picture = _picture(body)
         drop_ignored(body, IGNORED)
@@ -277,7 +278,7 @@ def _picture(body: Body) -> bytes:
     url = images[0].get("image_url")
     if not isinstance(url, str):
         raise InvalidRequestError("images[0].image_url must be a data URL", param="images")
-    return decode_base64(url, "images")
+    return body.decoded(url, "images")
 
 
 def _role(name: str | None, models: Mapping[Role, ModelInfo], default: Role) -> Role:

@@ -29,11 +29,11 @@ async def inspect(request: Request, service: ServiceParameter) -> InspectRespons
     It is what the file says; nothing proves that nobody changed it.
     """
     negotiate(request, ["application/json"])
-    with service.admit(request):
+    with service.admit(request) as slot:
         body = await our_body(request, service)
         picture = body.picture()
         body.checked(InspectRequest)
-        provenance, is_picture = await service.inspect(picture)
+        provenance, is_picture = await service.inspect(picture, slot.caller)
     if not is_picture:
         raise InvalidRequestError(
             "the picture cannot be opened: send a PNG, WebP or JPEG file", param="image"

@@ -1,0 +1,69 @@
+"""So many at once, and of those who wait the callers in turn."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from deployments.fair_order import FairOrder
+
+
+class Turns:
+    """A number of places; whoever finds none waits, and callers get the next ones in turn.
+
+    However many requests one caller has waiting, another caller's first one waits for one place
+    to become free, not for all of them.
+    """
+
+    def __init__(self, places: int) -> None:
+        """Take the number of places."""
+        self._free = places
+        self._order = FairOrder()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @asynccontextmanager
+    async def turn(self, caller: str | None, cost: float) -> AsyncIterator[None]:
+        """Hold a place while the context lasts.
+
+        Args:
+            caller: a name that tells callers apart; None where they are not.
+            cost: of what is done meanwhile, in a unit that is the same for all.
+        """
+        name = caller or ""
+        if not self._free:
+            await self._place(name)
+        else:
+            self._free -= 1
+        self._order.charge(name, cost)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _place(self, name: str) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(name, deque()).append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():  # it was given, and nobody takes it
+                self._pass_on()
+            self._forget(name, place)
+            raise
+
+    def _pass_on(self) -> None:
+        if not self._waiting:
+            self._free += 1
+            return
+        name = self._order.next(self._waiting)
+        places = self._waiting.pop(name)
+        places.popleft().set_result(None)
+        if places:
+            self._waiting[name] = places  # behind the others: among equals they come first
+
+    def _forget(self, name: str, place: "asyncio.Future[None]") -> None:
+        places = self._waiting.get(name, deque())
+        if place in places:
+            places.remove(place)
+            if not places:
+                del self._waiting[name]

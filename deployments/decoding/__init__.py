@@ -1,0 +1,1 @@
+"""What callers send, taken apart in processes of their own: bounded in memory, time and turns."""
