@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deployments.errors import DeadlineExceededError, TwinsetError
 from models.interfaces import ModelInfo
-from models.parameters import Parameters
+from models.parameters import ImageToImageParameters, Parameters
 from models.pixels import OutputFormat, SquarePicture
 from models.roles import Role
 from models.set_metrics import METRIC_SIDE_PX, SetMetrics
@@ -33,6 +33,7 @@ class SetJob:
         output_format: of the encoded images.
         set_seeds: of the whole set, which each image carries; a chunk has some of them.
         budget_s: seconds after which the result is of no use to anybody; set when it is sent.
+        caller: whose it is, so that callers get their turns; empty where they are not told apart.
     """
 
     picture: SquarePicture
@@ -41,6 +42,14 @@ class SetJob:
     output_format: OutputFormat
     set_seeds: Sequence[int]
     budget_s: float = 0.0
+    caller: str = ""
+
+
+def work_of(parameters: Parameters, images: int) -> int:
+    """Return the work of a set: images times denoising steps; a VAE's set has one step."""
+    if isinstance(parameters, ImageToImageParameters):
+        return images * max(1, int(parameters.num_inference_steps * parameters.strength))
+    return images
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,7 @@ class PairJob:
         output_format: of the encoded images.
         deadline: for all of it.
         allow_partial: a failed set is reported beside the other instead of failing both.
+        caller: whose it is; None where callers are not told apart.
         away: the failures of the models that were asked for and do not answer.
     """
 
@@ -152,6 +162,7 @@ class PairJob:
     output_format: OutputFormat
     deadline: Deadline
     allow_partial: bool = False
+    caller: str | None = None
     away: Mapping[Role, TwinsetError] = field(default_factory=dict)
 
 

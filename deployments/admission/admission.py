@@ -56,10 +56,11 @@ class Slot:
 
         Raises:
             OverloadedError: it would be ready in time if it were alone, but not behind the others.
+            KeyLimitError: the caller has as many seconds of work under way as one caller may.
         """
         estimate = self._admission.estimates[queue]
-        self._admission.check_time(estimate, work, deadline - time.monotonic())
-        estimate.add(work)
+        self._admission.check_time(estimate, self.caller, work, deadline - time.monotonic())
+        estimate.add(work, self.caller)
         self._work = (estimate, work)
 
     def hand_over(self) -> "Slot":
@@ -72,7 +73,7 @@ class Slot:
         self._leave()
         if self._work is not None:
             estimate, work = self._work
-            estimate.remove(work)
+            estimate.remove(work, self.caller)
             self._work = None
         self._admission.tell()
 
@@ -145,13 +146,19 @@ class Admission:
         self._check(slots, caller, FACTS[queue].queue, self._retry_after_s(queue))
         return slots
 
-    def check_time(self, estimate: WaitEstimate, work: int, left_s: float) -> None:
+    def check_time(
+        self, estimate: WaitEstimate, caller: str | None, work: int, left_s: float
+    ) -> None:
         """Refuse work that would be ready in time by itself, but not behind what is under way.
+
+        Time is shared as slots are: of `k` callers who have work under way each may have one part
+        in `k + 1` of the longest wait, so that the next one's work comes in time, too.
 
         Raises:
             OverloadedError: it would come too late.
+            KeyLimitError: the caller's work under way takes the caller's share already.
         """
-        own_s, ahead_s = estimate.own_s(work), estimate.ahead_s()
+        own_s, ahead_s = estimate.own_s(work), estimate.turns_ahead_s(caller, work)
         late_s = ahead_s + own_s - left_s
         if own_s <= left_s and late_s > 0:
             message = (
@@ -159,6 +166,19 @@ class Admission:
                 "try again later, or allow more time"
             )
             raise OverloadedError(message, None, math.ceil(late_s), "deadline")
+        if caller is not None:
+            self._check_share(estimate, caller, own_s)
+
+    def _check_share(self, estimate: WaitEstimate, caller: str, own_s: float) -> None:
+        under_way_s = estimate.by_caller_s()
+        mine_s = under_way_s.get(caller, 0.0)
+        share_s = self._longest_s / (len(under_way_s.keys() | {caller}) + 1)
+        if mine_s > 0 and mine_s + own_s > share_s:
+            message = (
+                f"your key has about {mine_s:.0f} s of work under way, as much as one key may have "
+                "now: wait for some of it"
+            )
+            raise KeyLimitError(message, None, math.ceil(mine_s + own_s - share_s), "share")
 
     def tell(self) -> None:
         """Update the gauges."""

@@ -1,19 +1,10 @@
 """How long the work that was let in will take, learnt from the sets that were made."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
-from models.parameters import ImageToImageParameters, Parameters
-
 _FORGETTING = 0.95
-
-
-def work_of(parameters: Parameters, images: int) -> int:
-    """Return the work of a set: images times denoising steps; a VAE's set has one step."""
-    if isinstance(parameters, ImageToImageParameters):
-        return images * max(1, int(parameters.num_inference_steps * parameters.strength))
-    return images
 
 
 class WaitEstimate:
@@ -27,18 +18,18 @@ class WaitEstimate:
     def __init__(self, replicas: Callable[[], float]) -> None:
         """Take a function that returns how many model replicas work for this ingress replica."""
         self._replicas = replicas
-        self._under_way: Counter[int] = Counter()
+        self._under_way: Counter[tuple[str, int]] = Counter()
         self._largest = 0
         # Weighted sums: of ones, work, seconds, work squared, work times seconds.
         self._sums = (0.0, 0.0, 0.0, 0.0, 0.0)
 
-    def add(self, work: int) -> None:
-        """Count a request's work that was let in."""
-        self._under_way[work] += 1
+    def add(self, work: int, caller: str | None = None) -> None:
+        """Count a request's work that was let in; a caller of None is nobody in particular."""
+        self._under_way[caller or "", work] += 1
 
-    def remove(self, work: int) -> None:
+    def remove(self, work: int, caller: str | None = None) -> None:
         """Count it no longer."""
-        self._under_way[work] -= 1
+        self._under_way[caller or "", work] -= 1
         self._under_way += Counter()  # works that nobody waits for are gone
 
     def observe(self, work: int, taken_s: float) -> None:
@@ -51,8 +42,26 @@ class WaitEstimate:
 
     def ahead_s(self) -> float:
         """Return the seconds that the work under way will take; 0 before any set was made."""
-        seconds = sum(count * self.own_s(work) for work, count in self._under_way.items())
-        return seconds / max(self._replicas(), 0.1)
+        return sum(self.by_caller_s().values())
+
+    def by_caller_s(self) -> dict[str, float]:
+        """Return, by caller, the seconds that the work under way will take."""
+        seconds: defaultdict[str, float] = defaultdict(float)
+        replicas = max(self._replicas(), 0.1)
+        for (caller, work), count in self._under_way.items():
+            seconds[caller] += count * self.own_s(work) / replicas
+        return dict(seconds)
+
+    def turns_ahead_s(self, caller: str | None, work: int) -> float:
+        """Return the seconds until a caller's new work has its turn.
+
+        Callers are served in turn: all that the caller has under way comes before it, and of
+        every other caller's as much as the caller gets, the new work included.
+        """
+        ahead_s = self.by_caller_s()
+        mine_s = ahead_s.pop(caller or "", 0.0)
+        turn_s = mine_s + self.own_s(work)
+        return mine_s + sum(min(theirs_s, turn_s) for theirs_s in ahead_s.values())
 
     def own_s(self, work: int) -> float:
         """Return the seconds that a set takes by itself, on one replica.

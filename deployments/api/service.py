@@ -10,7 +10,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from deployments import errors
 from deployments.admission.admission import Admission, Slot
-from deployments.admission.wait_estimate import work_of
 from deployments.api.api_keys import ApiKeys
 from deployments.api.body import Body, read_body, taken_apart
 from deployments.api.defaults import resolve_parameters
@@ -24,6 +23,7 @@ from deployments.jobs import (
     PairMaker,
     ReplicaCounter,
     Watcher,
+    work_of,
 )
 from deployments.settings import AppSettings
 from models.interfaces import ModelInfo
@@ -235,6 +235,7 @@ class Service:
             output_format=fields.output_format,
             deadline=deadline,
             allow_partial=asked.allow_partial,
+            caller=slot.caller,
             away=served.away,
         )
 

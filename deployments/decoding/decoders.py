@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from deployments.admission.turns import Turns
 from deployments.decoding.bodies import read_form
 from deployments.decoding.strict_json import read_json
 from deployments.decoding.worker_process import WorkerProcess
 from deployments.errors import InvalidRequestError
+from deployments.turns import Turns
 from models.pixels import Crop, PictureLimits, SquarePicture
 from models.provenance import Provenance
 

@@ -148,7 +148,14 @@ class Pairing:
         Raises:
             TwinsetError: it could not be made in time, or at all.
         """
-        set_job = SetJob(job.picture, job.seeds, parameters, job.output_format, job.seeds)
+        set_job = SetJob(
+            picture=job.picture,
+            seeds=job.seeds,
+            parameters=parameters,
+            output_format=job.output_format,
+            set_seeds=job.seeds,
+            caller=job.caller or "",
+        )
         result = await self._splittings[role].generate(
             set_job, job.models[role], job.deadline, watch, job.allow_partial
         )

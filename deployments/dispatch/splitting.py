@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from deployments.admission.wait_estimate import WaitEstimate, work_of
+from deployments.admission.wait_estimate import WaitEstimate
 from deployments.dispatch.chunks import Progress, chunk_sizes, cut, is_of_one_model, together
 from deployments.errors import TwinsetError
-from deployments.jobs import Deadline, SetJob, SetResult, StepDone
+from deployments.jobs import Deadline, SetJob, SetResult, StepDone, work_of
 from deployments.metrics import IngressMetrics
 from models.interfaces import ModelInfo
 

@@ -16,7 +16,7 @@ from ray.serve.exceptions import RayServeException
 
 from deployments.cards import CARD, card_of
 from deployments.errors import DeadlineExceededError, ModelFailedError, OutOfMemoryError
-from deployments.jobs import NO_DESCRIPTORS, SetJob, SetResult, StepDone
+from deployments.jobs import NO_DESCRIPTORS, SetJob, SetResult, StepDone, work_of
 from deployments.metrics import ReplicaMetrics
 from deployments.replica.model_thread import ModelThread, SetAbortedError, TimedSet
 from deployments.replica.stall import StallDetector
@@ -139,7 +139,11 @@ class ModelReplica:
         started = time.monotonic()
         try:
             return await self._worker.run(
-                lambda on_step: self._generate(job, on_step), job.budget_s, watch
+                lambda on_step: self._generate(job, on_step),
+                job.budget_s,
+                watch,
+                job.caller,
+                work_of(job.parameters, len(job.seeds)),
             )
         except asyncio.CancelledError:
             self._metrics.failures.inc(tags={"reason": "cancelled"})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from deployments.replica.stall import StallDetector
+from deployments.turns import Turns
 from models.interfaces import GeneratedSet, StepCallback, ignore_steps
 
 LoadedT = TypeVar("LoadedT")
@@ -42,6 +43,7 @@ class ModelThread:
         """Start with no thread; the first call starts it."""
         self.heartbeat = heartbeat
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._turns = Turns(1)
 
     def load(self, call: Callable[[], LoadedT]) -> LoadedT:
         """Return what `call()` returns in the model's thread.
@@ -56,10 +58,17 @@ class ModelThread:
         call: Callable[[StepCallback], GeneratedSet],
         budget_s: float,
         watch: StepCallback = ignore_steps,
+        caller: str = "",
+        cost: float = 1.0,
     ) -> TimedSet:
         """Await `call(on_step)`; past `budget_s` seconds the call ends after its step.
 
-        `watch` is told of each step, in the model's thread.
+        Args:
+            call: into the model.
+            budget_s: from now on, the wait for the model included.
+            watch: told of each step, in the model's thread.
+            caller: whose call it is; of those who wait, callers get the model in turn.
+            cost: of the call, in a unit that is the same for all.
 
         Raises:
             SetAbortedError: the budget ran out.
@@ -86,7 +95,8 @@ class ModelThread:
             return TimedSet(generated, started - asked, time.monotonic() - started)
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
+            async with self._turns.turn(caller, cost):
+                return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
         except asyncio.CancelledError:
             abort.set()
             raise

@@ -214,3 +214,53 @@ def test_small_sets_say_little_of_large_ones() -> None:
         estimate.observe(work=1, taken_s=0.12)
     assert estimate.own_s(1) == pytest.approx(0.12, abs=0.02)
     assert estimate.own_s(1500) == pytest.approx(4.6, abs=0.2)
+
+
+def _with_sets_of_a_second(**settings: Any) -> Admission:
+    admission = _admission(**settings)
+    for _ in range(3):
+        admission.estimates["stable_diffusion"].observe(10, 1.0)
+    return admission
+
+
+def _expect(admission: Admission, caller: str, most: int, left_s: float) -> int:
+    """Let so many sets of a second in; return how many were."""
+    for taken in range(most):
+        try:
+            with _inside(admission, "stable_diffusion", caller) as slot:
+                slot.expect("stable_diffusion", 10, time.monotonic() + left_s)
+                slot.hand_over()
+        except TwinsetError:
+            return taken
+    return most
+
+
+def test_one_keys_queue_leaves_another_its_time() -> None:
+    admission = _with_sets_of_a_second(request_timeout_s=20.0)
+    # Twenty seconds of work would fit; a key that is alone has half of them.
+    assert _expect(admission, "greedy", 60, 20.0) == 10
+    with pytest.raises(KeyLimitError) as refused:
+        admission.check_time(admission.estimates["stable_diffusion"], "greedy", 10, 20.0)
+    assert refused.value.reason == "share"
+    # Of two keys each has a third: the first one is over it, the second begins.
+    assert _expect(admission, "modest", 60, 20.0) == 6
+    assert _expect(admission, "greedy", 60, 20.0) == 0
+
+
+def test_who_comes_in_turn_waits_for_no_more_of_others_than_for_oneself() -> None:
+    admission = _with_sets_of_a_second(request_timeout_s=20.0)
+    _expect(admission, "greedy", 10, 20.0)
+    estimate = admission.estimates["stable_diffusion"]
+    assert estimate.turns_ahead_s("modest", 10) == pytest.approx(1.0)
+    assert estimate.turns_ahead_s("greedy", 10) == pytest.approx(10.0)
+    assert _expect(admission, "modest", 1, 2.5) == 1  # with little time, it is in time
+
+
+def test_callers_who_are_not_told_apart_share_all_of_the_time() -> None:
+    admission = _with_sets_of_a_second(request_timeout_s=20.0)
+    with _inside(admission, "stable_diffusion") as slot:
+        for _ in range(19):
+            slot.expect("stable_diffusion", 10, time.monotonic() + 20.5)
+        with pytest.raises(OverloadedError) as refused:
+            slot.expect("stable_diffusion", 10, time.monotonic() + 19.5)
+    assert refused.value.reason == "deadline"

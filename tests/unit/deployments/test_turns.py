@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from deployments.admission.turns import Turns
-from deployments.fair_order import FairOrder
+from deployments.turns import FairOrder, Turns
 
 
 def _served(order: FairOrder, waiting: dict[str, list[float]], count: int) -> str:
