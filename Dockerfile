@@ -7,8 +7,13 @@
 #   docker run --rm --network host --shm-size 1g registry.example.com/twinset:0.1.0   # the demo
 #
 # No CUDA image below: torch's wheels bring their libraries, the node's container runtime the driver.
-# Pin the base by digest in your registry.
-FROM python:3.11-slim-bookworm
+#
+# The base by its tag changes under you with each of its security updates. To pin it, ask which digest
+# the tag has now (docker buildx imagetools inspect python:3.11-slim-bookworm), and build with
+#   docker build --build-arg BASE=python:3.11-slim-bookworm@sha256:THAT-DIGEST ...
+# It has to be Debian with Python 3.11, for which the packages are locked.
+ARG BASE=python:3.11-slim-bookworm
+FROM ${BASE}
 
 # Into the system's Python: KubeRay may start `ray` from a login shell, which knows /usr/local/bin and
 # no environment of ours.

@@ -7,6 +7,7 @@ NUM_GPUS := 0
 FACE :=
 HOST :=
 NAME :=
+UNTIL :=
 KEYS := $(HOME)/.config/twinset/api-keys
 REPORT :=
 WEIGHTS :=
@@ -52,8 +53,8 @@ stop: setup  ## Stop the services of this checkout, running or left behind
 report: setup-dev  ## The seed report as a page with figures in out/report (FACE=path.jpg CONFIG=...)
 	@$(RUN) -m scripts.report --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(FACE),--face "$(FACE)") $(REPORT)
 
-api-key: setup  ## Make an API key (NAME=alice KEYS=~/.config/twinset/api-keys); only its digest is stored
-	@$(RUN) -m scripts.api_key $(if $(NAME),"$(NAME)",--help) --file "$(KEYS)"
+api-key: setup  ## Make an API key (NAME=alice UNTIL=2027-01-31 KEYS=~/.config/twinset/api-keys); only its digest is stored
+	@$(RUN) -m scripts.api_key $(if $(NAME),"$(NAME)",--help) --file "$(KEYS)" $(if $(UNTIL),--until "$(UNTIL)")
 
 loadtest: setup-dev  ## A minute of checked load, report in out/loadtest (HOST=http://... for a service that runs)
 	@$(RUN) -m scripts.loadtest --config "$(CONFIG)" --num-gpus $(NUM_GPUS) $(if $(HOST),--host "$(HOST)") $(if $(LOADTEST),-- $(LOADTEST))

@@ -67,6 +67,11 @@ class IngressMetrics:
             description="Requests by route and HTTP status; 499: the caller left",
             tag_keys=("route", "status"),
         )
+        self.key_requests = metrics.Counter(
+            "twinset_key_requests",
+            description="Requests by the name of their API key and HTTP status",
+            tag_keys=("key", "status"),
+        )
         self.request_ms = metrics.Histogram(
             "twinset_request_latency_ms",
             description="Milliseconds from a request's head to the end of its answer",

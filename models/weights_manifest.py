@@ -2,7 +2,8 @@
 
 `make weights` writes one directory with a folder for each model and `manifest.json`, the size and
 sha256 of every file. A replica checks the files of its own model before it loads them, so that a
-copy that broke off or a file that somebody exchanged is a sentence and not a strange picture.
+copy that broke off or a file that somebody exchanged is a sentence and not a strange picture. It
+finds damage and mistakes; whoever may write there may write the manifest as well.
 """
 
 import hashlib
@@ -10,12 +11,13 @@ import json
 import logging
 import os
 import re
+import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from models.roles import FACTS, Role
+from models.roles import FACTS, ROLES, Role
 
 MANIFEST_FILE = "manifest.json"
 SOURCE_FILE = "source.json"
@@ -65,15 +67,39 @@ def sha256_of(file: Path, on_bytes: OnBytes = ignore_bytes) -> str:
     return digest.hexdigest()
 
 
+def paths_under(directory: Path) -> list[Path]:
+    """List in order what lies below a directory, hidden things too, and follow no link there.
+
+    The directory itself may be a link. Directories below it are not listed, links to some are.
+
+    Raises:
+        WeightsError: a directory cannot be read, so that nobody knows what lies there.
+    """
+
+    def fail(error: OSError) -> None:
+        raise WeightsError(f"{error.filename} cannot be read ({error.strerror}): mend its rights")
+
+    found = []
+    for above, directories, files in os.walk(directory, onerror=fail):
+        links = [name for name in directories if Path(above, name).is_symlink()]
+        found += [Path(above, name) for name in (*files, *links)]
+    return sorted(found)
+
+
 def files_under(directory: Path) -> list[Path]:
-    """List the files of a directory in order of their names; hidden ones are nobody's weights."""
-    found = (path for path in directory.rglob("*") if path.is_file())
-    shown = (
-        path
-        for path in found
-        if not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    )
-    return sorted(shown)
+    """List the files of a directory in order of their names; links are none."""
+    return [path for path in paths_under(directory) if _is_regular(path)]
+
+
+def remove_others(directory: Path, names: Collection[str]) -> None:
+    """Remove what lies below a directory and is no file of these names; directories stay."""
+    for path in paths_under(directory):
+        if not _is_regular(path) or path.relative_to(directory).as_posix() not in names:
+            path.unlink()
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def measure(
@@ -120,7 +146,10 @@ def read_manifest(weights_dir: Path) -> dict[str, FileFacts]:
         content = json.loads(file.read_text())
         if content["format"] != FORMAT:
             raise ValueError(f"its format is {content['format']!r}, not {FORMAT}")
-        return {name: _facts(name, entry) for name, entry in content["files"].items()}
+        files = {name: _facts(name, entry) for name, entry in content["files"].items()}
+        if len({name.casefold() for name in files}) < len(files):
+            raise ValueError("two names differ in case alone, and some disks hold one of them")
+        return files
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{file.absolute()} is no manifest ({error}): {_AGAIN}") from error
 
@@ -129,6 +158,8 @@ def _facts(name: str, entry: Mapping[str, object]) -> FileFacts:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{name!r} leads out of the directory")
+    if str(path) != name or not name.isprintable() or "\\" in name:
+        raise ValueError(f"{name!r} is no plain name of a file")
     sha256, size_bytes = entry["sha256"], entry["size_bytes"]
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise ValueError(f"the sha256 of {name!r} is {sha256!r}")
@@ -177,7 +208,7 @@ def _entries(weights_dir: Path, role: Role | None) -> dict[str, FileFacts]:
 
 
 def _wrong_size(path: Path, name: str, facts: FileFacts) -> str | None:
-    if not path.is_file():
+    if not path.is_file():  # what stands there instead is named with the extras
         return f"{name} is missing: {_AGAIN}"
     size = path.stat().st_size
     if size != facts.size_bytes:
@@ -186,14 +217,34 @@ def _wrong_size(path: Path, name: str, facts: FileFacts) -> str | None:
 
 
 def _extras(weights_dir: Path, role: Role | None, files: Mapping[str, FileFacts]) -> Iterator[str]:
-    root = weights_dir if role is None else weights_dir / FACTS[role].weights_folder
-    for path in files_under(root):
+    for path in _looked_at(weights_dir, role):
         name = path.relative_to(weights_dir).as_posix()
-        if name not in files and name != MANIFEST_FILE and _LOADED.fullmatch(path.suffix):
+        if path.is_symlink():
+            yield (
+                f"{name} is a link, and what it leads to is not checked: put that in its place, "
+                f"or {_AGAIN}"
+            )
+        elif not _is_regular(path):
+            yield f"{name} is neither a file nor a directory: remove it"
+        elif name not in files and _LOADED.fullmatch(path.suffix):
             yield (
                 f"{name} is not in {MANIFEST_FILE}, and a loader might read it: remove it, or "
                 f"{_AGAIN}"
             )
+
+
+def _looked_at(weights_dir: Path, role: Role | None) -> Iterator[Path]:
+    """Yield all in the folders of one model or of both, and for both what lies beside them.
+
+    Beside them `make weights` keeps hidden things of its own, which no loader reads; the folders
+    themselves may be links, as where they lie on another disk.
+    """
+    for one in ROLES if role is None else (role,):
+        folder = weights_dir / FACTS[one].weights_folder
+        yield from paths_under(folder) if folder.is_dir() else ()
+    if role is None:
+        beside = (path for path in sorted(weights_dir.iterdir()) if not path.is_dir())
+        yield from (path for path in beside if path.name[0] != "." and path.name != MANIFEST_FILE)
 
 
 def checked_directory(weights_dir: str | Path, role: Role) -> Path:

@@ -1,14 +1,15 @@
 """Makes an API key: prints it once, and adds its digest to a file of keys."""
 
 import argparse
+import os
 import re
 import secrets
 import sys
+from datetime import date
 from pathlib import Path
 
-from deployments.api.api_keys import digest_of, read_digests
+from deployments.api.key_file import PREFIX, digest_of, parse_date, read_keys, today
 
-PREFIX = "twinset-"
 DEFAULT_FILE = Path("~/.config/twinset/api-keys")
 """As serve_config.yaml has it."""
 _NAME = re.compile(r"[\w.@+-]{1,80}")
@@ -23,14 +24,12 @@ def main() -> int:
     parser.add_argument(
         "--file", type=Path, default=DEFAULT_FILE, help="what api_keys_file names (%(default)s)"
     )
+    parser.add_argument("--until", help="the key's last day, in UTC, such as 2027-01-31")
     arguments = parser.parse_args()
-    if not _NAME.fullmatch(arguments.name):
-        sys.stderr.write(
-            f"twinset: {arguments.name!r} is no name: use up to 80 letters, digits, _ . @ + -\n"
-        )
-        return 1
     try:
-        key = add_key(arguments.file.expanduser(), arguments.name)
+        _check_name(arguments.name)
+        until = None if arguments.until is None else _future(arguments.until)
+        key = add_key(arguments.file.expanduser(), arguments.name, until)
     except OSError as error:
         sys.stderr.write(
             f"twinset: cannot write {arguments.file}: {error.strerror}; choose another file (KEYS=)"
@@ -40,27 +39,49 @@ def main() -> int:
     except ValueError as error:
         sys.stderr.write(f"twinset: {error}\n")
         return 1
+    expires = "" if until is None else f"It expires at the end of {until} (UTC). "
     sys.stdout.write(
-        f"{key}\n\nThis is the key of {arguments.name}; it is shown this once. "
+        f"{key}\n\nThis is the key of {arguments.name}; it is shown this once. {expires}"
         f"Its digest is in {arguments.file}.\n"
     )
     return 0
 
 
-def add_key(file: Path, name: str) -> str:
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name: use up to 80 letters, digits, _ . @ + -")
+    if name.lower().startswith("until"):
+        raise ValueError(f"{name!r} is no name: a word with `until` is a date (UNTIL=2027-01-31)")
+
+
+def _future(text: str) -> date:
+    until = parse_date(text)
+    if until < today():
+        raise ValueError(f"UNTIL={until} is over: give the key's last day, today or later")
+    return until
+
+
+def add_key(file: Path, name: str, until: date | None = None) -> str:
     """Add the digest of a new key to a file and return the key.
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: it is there and is no file of keys.
+        ValueError: it is there and is no file of keys, or open to other users.
     """
     if file.exists():
-        read_digests(file)
+        _, rights = read_keys(file)
+        if rights is not None:
+            raise ValueError(rights)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = PREFIX + secrets.token_urlsafe(32)
+    words = [digest_of(key), *([] if until is None else [f"until:{until}"]), name]
     file.touch(mode=0o600)
-    with file.open("a") as opened:
-        opened.write(f"{digest_of(key)} {name}\n")
+    with file.open("a+b") as opened:
+        if opened.tell():
+            opened.seek(-1, os.SEEK_END)
+        # Without a line end the last line would take this one in.
+        line_end = "" if opened.read(1) in b"\r\n" else "\n"
+        opened.write(f"{line_end}{' '.join(words)}\n".encode())
     return key
 
 

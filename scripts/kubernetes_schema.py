@@ -93,7 +93,7 @@ def _definitions() -> dict[str, Any]:
         for key, names in maps.items():
             definitions[name]["properties"][key] = named(*names)
     variable = definitions[f"{_CORE}.EnvVar"]["properties"]["name"]
-    variable.update(type="string", enum=[*ENVIRONMENT, "REDIS_PASSWORD"])
+    variable.update(type="string", enum=[*ENVIRONMENT])
     return definitions
 
 

@@ -24,6 +24,7 @@ from models.weights_manifest import (
     files_under,
     measure,
     read_manifest,
+    remove_others,
     sha256_of,
     write_manifest,
 )
@@ -176,9 +177,11 @@ def _save_good_files(weights_dir: Path, role: Role, draft: Path) -> None:
 def _fetch(role: Role, draft: Path, precision: StoredPrecision) -> None:
     # Imported here: checking a directory needs neither torch nor the hub.
     if role == VAE:
+        from models.celeba_vae.published import PREPARED_FILES
         from models.celeba_vae.published import prepare_published as prepare_vae
 
         prepare_vae(draft)
+        remove_others(draft, PREPARED_FILES)  # as the other one does
         return
     from models.stable_diffusion.published import prepare_published
 

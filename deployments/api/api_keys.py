@@ -6,66 +6,41 @@ A key is 256 random bits, so one round of SHA-256 suffices: there is no dictiona
 import hashlib
 import hmac
 import logging
-import re
 from pathlib import Path
 
+from deployments.api.key_file import KeyFileError, KnownKey, read_keys
 from deployments.errors import UnauthenticatedError
 
-_LINE = re.compile(r"^sha256:(?P<digest>[0-9a-f]{64})(\s+(?P<name>\S.*))?$")
 _LOGGER = logging.getLogger("ray.serve")
 
 
-def digest_of(key: str) -> str:
-    """Return what the file of keys holds of a key: "sha256:" and 64 hexadecimal digits."""
-    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
-def read_digests(path: Path) -> list[str]:
-    """Read a file of keys: one `sha256:<digest> <name>` a line; `#` begins a comment.
-
-    Raises:
-        ValueError: it cannot be read, or has a line of another shape.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"api_keys_file {path} cannot be read: make one, `make api-key`"
-        ) from error
-    digests = []
-    for number, line in enumerate((line.strip() for line in lines), start=1):
-        if not line or line.startswith("#"):
-            continue
-        match = _LINE.match(line)
-        if match is None:
-            raise ValueError(
-                f"api_keys_file {path}, line {number}: expected `sha256:<64 digits> <name>`, as "
-                "`make api-key` writes it"
-            )
-        digests.append(match["digest"])
-    return digests
-
-
 class ApiKeys:
-    """The keys of one file, read anew when it changes: a key is revoked without a restart."""
+    """The keys of one file, read anew when it changes: a key is revoked without a restart.
+
+    Where the file becomes open to other users while it is in use, they may have written it: lines
+    that went are revoked, new or changed ones wait until it is closed again. So nobody can let
+    himself in, a revoked key stays out, and everybody else is served on.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
         Raises:
-            ValueError: as `read_digests`, or it holds no key.
+            ValueError: as `read_keys`, it is open to other users, or it holds no key.
         """
         self._path = path
         self._seen = self._state()
-        self._digests = read_digests(path)
-        if not self._digests:
-            raise ValueError(f"api_keys_file {path} holds no key: add one with `make api-key`")
+        self._is_broken = False
+        self._keys, rights = read_keys(path)
+        if rights is not None:
+            raise KeyFileError(rights)
+        if not self._keys:
+            raise KeyFileError(f"api_keys_file {path} holds no key: add one with `make api-key`")
 
-    def check(self, key: str | None) -> str:
-        """Accept the key of an `Authorization: Bearer` header, or refuse it.
+    def check(self, key: str | None) -> KnownKey:
+        """Return what the file says of the key of an `Authorization: Bearer` header.
 
-        Returns:
-            The digest of the key: what tells callers apart.
+        It may have expired: see `KnownKey.refuse_expired`.
 
         Raises:
             UnauthenticatedError: no key, or one that is not in the file.
@@ -76,10 +51,12 @@ class ApiKeys:
             )
         digest = hashlib.sha256(key.strip().encode()).hexdigest()
         self._renew()
+        keys = () if self._is_broken else self._keys
         # All are compared, so that the time does not tell which one came close.
-        if not any([hmac.compare_digest(digest, known) for known in self._digests]):
+        found = [known for known in keys if hmac.compare_digest(digest, known.digest)]
+        if not found:
             raise UnauthenticatedError("the API key is not known: check it, or ask for another")
-        return digest
+        return found[0]
 
     def _renew(self) -> None:
         state = self._state()
@@ -87,15 +64,24 @@ class ApiKeys:
             return
         self._seen = state
         try:
-            self._digests = read_digests(self._path)
-        except ValueError as error:
+            keys, rights = read_keys(self._path)
+        except KeyFileError as error:
             # A key that somebody meant to revoke must not live on in a file that went wrong.
-            self._digests = []
+            self._is_broken = True
             _LOGGER.error("nobody is let in until this is mended: %s", error)
+            return
+        self._is_broken = False
+        if rights is not None:
+            _LOGGER.error("until this is mended lines that go count, new ones do not: %s", rights)
+            left = {known.digest for known in keys}
+            keys = tuple(known for known in self._keys if known.digest in left)
+        self._keys = keys
 
-    def _state(self) -> tuple[int, int] | None:
+    def _state(self) -> tuple[int, ...] | None:
         try:
-            status = self._path.stat()
+            now = self._path.stat()
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_size
+        # Size and time alone would miss a file that was exchanged for one with both; the time of
+        # the last change of status, which nobody can set, tells of changed rights as well.
+        return now.st_dev, now.st_ino, now.st_ctime_ns, now.st_mtime_ns, now.st_size

@@ -41,12 +41,17 @@ def authenticate(
 ) -> None:
     """Let callers in who have a key, or everybody where the settings say so.
 
-    Sets `request.state.caller`, which tells callers apart: None where everybody is let in.
+    Sets `request.state.caller`, which tells callers apart, and `request.state.key_name`, which
+    tells operators who it was: None where everybody is let in.
 
     Raises:
-        UnauthenticatedError: no key, or a wrong one.
+        UnauthenticatedError: no key, a wrong one, or one that has expired.
     """
-    request.state.caller = service.caller(None if sent is None else sent.credentials)
+    known = service.known_key(None if sent is None else sent.credentials)
+    request.state.caller = None if known is None else known.digest
+    request.state.key_name = None if known is None else known.name
+    if known is not None:
+        known.refuse_expired()
 
 
 async def our_body(request: Request, service: Service) -> Body:

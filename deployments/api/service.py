@@ -13,6 +13,7 @@ from deployments.admission.admission import Admission, Slot
 from deployments.api.api_keys import ApiKeys
 from deployments.api.body import Body, read_body, taken_apart
 from deployments.api.defaults import resolve_parameters
+from deployments.api.key_file import KnownKey
 from deployments.api.schemas.requests import GenerationFields, PictureFields, SeedFields
 from deployments.decoding.decoders import Decoders
 from deployments.jobs import (
@@ -122,8 +123,8 @@ class Service:
         """After how many silent seconds an event stream sends a ping."""
         return self._live.event_ping_s
 
-    def caller(self, key: str | None) -> str | None:
-        """Return a name that tells callers apart, by their key; None where everybody may call.
+    def known_key(self, key: str | None) -> KnownKey | None:
+        """Return what is known of a caller's key; None where everybody may call.
 
         Raises:
             UnauthenticatedError: no key, or a wrong one.

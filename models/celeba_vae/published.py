@@ -30,6 +30,7 @@ PUBLISHED_URL = (
 )
 PUBLISHED_BLOB = GitBlob("f4bea6ff9fd99617d07d5eda0f8d1c40ca6168cf")
 PUBLISHED_REVISION = f"git:{PUBLISHED_BLOB.sha1}"
+PREPARED_FILES = (CONFIG_FILE, SOURCE_FILE, WEIGHTS_FILE)
 PUBLISHED_LIMIT_BYTES = 64 * 2**20
 """Twice what 8,077,155 parameters of float32 take."""
 
@@ -103,5 +104,5 @@ def _install(network: CelebAVAE, directory: Path) -> None:
             "sha256": sha256_of(made / WEIGHTS_FILE),
         }
         (made / SOURCE_FILE).write_text(json.dumps(source, indent=2) + "\n")
-        for name in (CONFIG_FILE, SOURCE_FILE, WEIGHTS_FILE):
+        for name in PREPARED_FILES:
             os.replace(made / name, directory / name)

@@ -35,7 +35,7 @@ from models.stable_diffusion.config import (
     missing_parts,
     needed,
 )
-from models.weights_manifest import SOURCE_FILE, WeightsError
+from models.weights_manifest import SOURCE_FILE, WeightsError, remove_others
 
 REACH_DEADLINE_S = 10.0
 PARTIAL = ".partial"
@@ -127,7 +127,8 @@ def prepare_published(directory: Path, precision: Precision = "float16") -> Path
     names = _needed_of(PUBLISHED_ID, files, precision, ALL_PARTS)
     wanted = [file for file in files if file.rfilename in names]
     directory.mkdir(parents=True, exist_ok=True)
-    _remove_others(directory, names)
+    # Files in the other precision, for instance, which a loader might prefer.
+    remove_others(directory, {*names, *(name + PARTIAL for name in names)})
     _check_disk(directory, wanted)
     # HF_ENDPOINT, HF_TOKEN and a login of the hub's own command are what its client takes them for.
     token = get_token()
@@ -183,14 +184,6 @@ def _broken_off(what: str, error: Exception) -> str:
         f"fetching {what} broke off ({_one_line(error)}): run it again, it goes on from there; or "
         f"{_ELSEWHERE}"
     )
-
-
-def _remove_others(directory: Path, names: Collection[str]) -> None:
-    # Files in the other precision, for instance, which a loader might prefer.
-    for path in directory.rglob("*"):
-        name = path.relative_to(directory).as_posix().removesuffix(PARTIAL)
-        if path.is_file() and name not in names:
-            path.unlink()
 
 
 def _check_disk(directory: Path, files: Sequence[RepoSibling]) -> None:

@@ -1,6 +1,10 @@
 """Callers without a key, with a wrong one, with one of several; keys that come and go."""
 
+import logging
+import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +12,10 @@ import httpx
 import openai
 import pytest
 
+from deployments.api.key_file import today
 from scripts.api_key import add_key
 from tests.support.in_process import answering
-from tests.support.services import changed_config, post_pairs
+from tests.support.services import changed_config, post_pairs, read_events
 
 PROTECTED = [
     ("GET", "/v1/models"),
@@ -112,6 +117,95 @@ def test_a_key_is_revoked_and_added_without_a_restart(
                 assert post_pairs(client, face, n=1).status_code == 200
     finally:
         file.write_text(before)
+        file.chmod(0o600)  # it was made anew
+
+
+@pytest.mark.heavy
+def test_the_work_of_a_revoked_key_runs_to_its_end_and_no_other_begins(
+    keyed: tuple[str, Path, list[str]], face: bytes
+) -> None:
+    url, file, keys = keyed
+    before = file.read_text()
+    arguments: dict[str, Any] = {
+        "files": {"image": ("face.png", face)},
+        "data": {"n": "2", "num_inference_steps": "150", "strength": "1"},
+    }
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        with _client(url, f"Bearer {keys[0]}") as other:
+            answers.append(other.post("/v1/pairs", **arguments))
+
+    caller = threading.Thread(target=ask)
+    try:
+        with (
+            _client(url, f"Bearer {keys[0]}") as client,
+            client.stream(
+                "POST", "/v1/pairs", headers={"accept": "text/event-stream"}, **arguments
+            ) as stream,
+        ):
+            lines = stream.iter_lines()
+            next(lines)
+            caller.start()
+            time.sleep(0.5)
+            file.write_text(before.split("\n", 1)[1])
+            with _client(url, f"Bearer {keys[0]}") as late:
+                assert post_pairs(late, face, n=1).status_code == 401
+            assert caller.is_alive()
+            names = [name for name, _ in read_events(lines)]
+        caller.join(timeout=60)
+    finally:
+        file.write_text(before)
+    assert names[-1] == "completed"
+    assert names.count("image") == 4
+    assert [one.status_code for one in answers] == [200]
+    assert len(answers[0].json()["pairs"]) == 2
+
+
+def test_an_expired_key_is_told_so(
+    keyed: tuple[str, Path, list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    url, file, _ = keyed
+    yesterday = today() - timedelta(days=1)
+    expired, lasting = add_key(file, "dora", yesterday), add_key(file, "emil", today())
+    with caplog.at_level(logging.INFO, logger="ray.serve"):
+        with _client(url, f"Bearer {expired}") as client:
+            refused = client.get("/v1/models")
+        with _client(url, f"Bearer {lasting}") as client:
+            assert client.get("/v1/models").status_code == 200
+    assert refused.status_code == 401
+    assert refused.headers["www-authenticate"] == "Bearer"
+    error = refused.json()["error"]
+    assert error["code"] == "invalid_api_key"
+    assert f"the API key has expired: its last day was {yesterday}" in error["message"]
+    assert "key dora, GET /v1/models 401" in caplog.text
+
+
+def test_each_use_of_a_key_leaves_a_line_with_its_name_and_none_of_its_content(
+    keyed: tuple[str, Path, list[str]], face: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, _, keys = keyed
+    data = {"n": "1", "prompt": "zanzibar quokka", "seed": "31415926"}
+    with caplog.at_level(logging.INFO, logger="ray.serve"):
+        with _client(url, f"Bearer {keys[0]}") as client:
+            answer = post_pairs(client, face, **data)
+            assert client.post("/v1/inspect", json={}).status_code == 400
+            assert client.get("/livez").status_code == 200
+        with _client(url, "Bearer nonsense") as client:
+            assert client.get("/v1/models").status_code == 401
+    lines = [one.getMessage() for one in caplog.records if one.getMessage().startswith("key ")]
+    assert lines[0] == f"key alice, POST /v1/pairs 200, request_id {answer.headers['x-request-id']}"
+    assert [line.partition(", request_id")[0] for line in lines] == [
+        "key alice, POST /v1/pairs 200",
+        "key alice, POST /v1/inspect 400",
+    ]
+    assert not any(one in caplog.text for one in ("quokka", "31415926", "nonsense", keys[0]))
+
+
+def test_what_is_served_is_stored_nowhere(keyed: tuple[str, Path, list[str]]) -> None:
+    url, _, keys = keyed
+    with _client(url, f"Bearer {keys[0]}") as client:
+        assert client.get("/v1/models").headers["cache-control"] == "no-store"
 
 
 @pytest.mark.heavy
@@ -128,7 +222,7 @@ def test_openai_raises_for_a_wrong_key(keyed: tuple[str, Path, list[str]], face:
 
 @pytest.mark.slow
 def test_a_service_without_its_file_of_keys_does_not_start(tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
+    (tmp_path / "empty").touch(mode=0o600)
 
     def change(application: dict[str, Any]) -> None:
         application["args"]["api_keys_file"] = str(tmp_path / "empty")

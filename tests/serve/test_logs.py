@@ -36,8 +36,8 @@ def test_an_answer_is_found_by_its_id_with_route_and_status(
 ) -> None:
     answer = post_pairs(simulated, face, n=1)
     request_id = answer.headers["X-Request-ID"]
-    # The answer itself, and the set of each model.
-    wait_for(lambda: len(_lines_of(simulated, request_id)) >= 3, timeout_s=20)
+    # The answer itself, whose key it was, and the set of each model.
+    wait_for(lambda: len(_lines_of(simulated, request_id)) >= 4, timeout_s=20)
     by_deployment = {line["deployment"]: line for line in _lines_of(simulated, request_id)}
     assert set(by_deployment) == {
         "twinset_Ingress",
@@ -45,7 +45,13 @@ def test_an_answer_is_found_by_its_id_with_route_and_status(
         "twinset_StableDiffusionDeployment",
     }
     assert {line["route"] for line in by_deployment.values()} == {"/v1/pairs"}
-    method, route, status, taken = by_deployment["twinset_Ingress"]["message"].split()
+    used, answered = (
+        line["message"]
+        for line in _lines_of(simulated, request_id)
+        if line["deployment"] == "twinset_Ingress"
+    )
+    assert used == f"key this-run, POST /v1/pairs 200, request_id {request_id}"
+    method, route, status, taken = answered.split()
     assert (method, route, status) == ("POST", "/v1/pairs", "200")
     assert float(taken.removesuffix("ms")) > 100
 
@@ -53,9 +59,10 @@ def test_an_answer_is_found_by_its_id_with_route_and_status(
 def test_a_refusal_is_found_as_well(simulated: httpx.Client) -> None:
     answer = simulated.post("/v1/pairs", headers={"X-Request-ID": "mine-42"})
     assert answer.headers["X-Request-ID"] == "mine-42"
-    wait_for(lambda: bool(_lines_of(simulated, "mine-42")), timeout_s=20)
-    (line,) = _lines_of(simulated, "mine-42")
-    assert line["message"].startswith("POST /v1/pairs 400 ")
+    wait_for(lambda: len(_lines_of(simulated, "mine-42")) >= 2, timeout_s=20)
+    used, answered = (line["message"] for line in _lines_of(simulated, "mine-42"))
+    assert used == "key this-run, POST /v1/pairs 400, request_id mine-42"
+    assert answered.startswith("POST /v1/pairs 400 ")
 
 
 def test_no_log_holds_a_prompt_a_key_or_a_file_name(simulated: httpx.Client, face: bytes) -> None:

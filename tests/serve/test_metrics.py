@@ -136,6 +136,8 @@ def test_answers_are_counted_and_timed_by_route_and_status(
         labels = {"route": route, "status": status}
         assert new("ray_twinset_requests_total", **labels) == count, labels
         assert new("ray_twinset_request_latency_ms_count", **labels) == count, labels
+    of_key = {"key": "this-run", "status": "200"}
+    assert new("ray_twinset_key_requests_total", **of_key) >= 3
     # The time of those answered well: some hundred milliseconds each by the simulation's law.
     mean_ms = new("ray_twinset_request_latency_ms_sum", route="/v1/pairs", status="200") / 3
     assert 200 < mean_ms < 30_000

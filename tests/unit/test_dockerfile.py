@@ -38,6 +38,14 @@ def test_what_runs_is_locked_and_not_root() -> None:
     assert names.index("USER") > max(i for i, name in enumerate(names) if name in ("RUN", "COPY"))
 
 
+def test_the_base_can_be_pinned_by_whoever_builds() -> None:
+    (argument, default), (base, name) = _instructions()[:2]
+    assert (argument, base, name) == ("ARG", "FROM", "${BASE}")
+    # Of the release that the packages are locked for; its digest is known when one builds.
+    assert default.startswith("BASE=python:3.11-")
+    assert not re.search("sha256:[0-9a-f]{64}", (ROOT / "Dockerfile").read_text())
+
+
 def test_its_commands_are_ones_that_exist() -> None:
     by_name = dict(_instructions())
     command = json.loads(by_name["CMD"])

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,16 @@ def test_a_changed_file_of_the_same_size_is_named(prepared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", ["unet/model.fp16.safetensors", "unet/pytorch_model.BIN", "vae/config.json"]
+    "extra",
+    [
+        "unet/model.fp16.safetensors",
+        "unet/pytorch_model.BIN",
+        "vae/config.json",
+        "unet/.model.safetensors",
+        ".cache/old.safetensors",
+        "unet/CONFIG.JSON",
+        "UNET/model.safetensors",
+    ],
 )
 def test_a_file_that_a_loader_might_read_is_named(extra: str, prepared: Path) -> None:
     file = prepared / "stable-diffusion-v1-5" / extra
@@ -81,9 +91,56 @@ def test_a_file_that_a_loader_might_read_is_named(extra: str, prepared: Path) ->
 
 def test_what_no_loader_reads_may_stay(prepared: Path) -> None:
     (prepared / "stable-diffusion-v1-5" / "README.md").write_text("notes")
-    (prepared / "stable-diffusion-v1-5" / ".cache").mkdir()
-    (prepared / "stable-diffusion-v1-5" / ".cache" / "old.safetensors").write_text("hidden")
+    leftovers = prepared / "stable-diffusion-v1-5" / ".cache" / "huggingface" / "download"
+    leftovers.mkdir(parents=True)  # of the hub's own command, and of a fetch that broke off
+    for name in ("config.json.metadata", "config.json.lock", "model.safetensors.partial"):
+        (leftovers / name).write_text("?")
+    # Beside the models `make weights` keeps what it is about to do.
+    for name in (".preparing", ".celeba-vae.part/model.safetensors", ".manifest.json.partial"):
+        (prepared / name).parent.mkdir(exist_ok=True)
+        (prepared / name).write_text("?")
     assert list(damages(prepared)) == []
+
+
+def test_links_below_a_model_are_named(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    folder = prepared / "stable-diffusion-v1-5"
+    (elsewhere / "model.safetensors").write_bytes((prepared / UNET).read_bytes())
+    (elsewhere / "stowaway.safetensors").write_text("?")
+    (prepared / UNET).unlink()
+    (folder / "unet").rmdir()
+    (folder / "unet").symlink_to(elsewhere)  # all that the manifest names is there, and more
+    with pytest.raises(WeightsError, match="stable-diffusion-v1-5/unet is a link"):
+        checked_directory(prepared, "stable_diffusion")
+    (folder / "unet").unlink()
+    (folder / "unet").mkdir()
+    (prepared / UNET).symlink_to(elsewhere / "model.safetensors")
+    (folder / "notes.md").symlink_to("nowhere")
+    told = list(damages(prepared))
+    assert [one.split()[0] for one in told] == ["stable-diffusion-v1-5/notes.md", UNET]
+    assert all("is a link" in one for one in told)
+
+
+def test_what_is_neither_a_file_nor_a_directory_is_named_and_not_opened(prepared: Path) -> None:
+    os.mkfifo(prepared / "stable-diffusion-v1-5" / "unet" / "notes")
+    with pytest.raises(WeightsError, match="unet/notes is neither a file nor a directory: remove"):
+        checked_directory(prepared, "stable_diffusion")
+
+
+def test_the_directory_and_a_models_folder_may_be_links(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    links = tmp_path_factory.mktemp("links")
+    (links / "weights").symlink_to(prepared)
+    other_disk = links / "celeba-vae"
+    (prepared / "celeba-vae").rename(other_disk)
+    (prepared / "celeba-vae").symlink_to(other_disk)
+    assert checked_directory(links / "weights", "vae") == links / "weights" / "celeba-vae"
+    assert list(damages(links / "weights")) == []
+    (other_disk / ".x.pkl").write_text("?")
+    assert len(list(damages(links / "weights"))) == 1
 
 
 def test_a_replica_checks_its_own_model_alone(prepared: Path) -> None:
@@ -128,7 +185,21 @@ def test_a_model_that_was_not_prepared_is_named(prepared: Path) -> None:
         '{"format": 1, "files": {"a": {"sha256": "12", "size_bytes": 1}}}',
         json.dumps({"format": 1, "files": {"a": {"sha256": "0" * 64, "size_bytes": "1"}}}),
         json.dumps({"format": 1, "files": {"../a": {"sha256": "0" * 64, "size_bytes": 1}}}),
-        json.dumps({"format": 1, "files": {"/etc/a": {"sha256": "0" * 64, "size_bytes": 1}}}),
+        *(
+            json.dumps(
+                {"format": 1, "files": {n: {"sha256": "0" * 64, "size_bytes": 1} for n in names}}
+            )
+            for names in (
+                ["/etc/a"],
+                ["vae/../../a"],
+                ["./a"],
+                ["a//b"],
+                [""],
+                ["a\nb"],
+                ["a\\..\\b"],
+                ["unet/model.json", "unet/Model.json"],
+            )
+        ),
     ],
 )
 def test_what_is_no_manifest_is_refused(content: str, prepared: Path) -> None:

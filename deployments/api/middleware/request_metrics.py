@@ -1,7 +1,12 @@
-"""Requests counted and timed by route and status."""
+"""Requests counted and timed by route and status, and by the API key that they were sent with.
 
+A request with a known key leaves a line: `grep 'key alice,'` tells what alice's key was used for.
+"""
+
+import logging
 import time
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.api.answers.event_stream import FIRST_IMAGE
@@ -10,6 +15,7 @@ from deployments.metrics import IngressMetrics
 
 CALLER_LEFT = 499
 """What nginx, and Serve's own metrics, call an answer that nobody waited for."""
+_LOGGER = logging.getLogger("ray.serve")
 
 
 class RequestMetrics:
@@ -74,6 +80,20 @@ class _AnswerTimer:
         tags = {**self._tags(), "status": str(self._end)}
         self._metrics.requests.inc(tags=tags)
         self._metrics.request_ms.observe(self._taken_ms(), tags=tags)
+        # Set by `authenticate`; not of routes that ask for no key, nor of a key that is not known.
+        if (name := self._scope.get("state", {}).get("key_name")) is not None:
+            self._note_key(name)
+
+    def _note_key(self, name: str) -> None:
+        self._metrics.key_requests.inc(tags={"key": name, "status": str(self._end)})
+        _LOGGER.info(
+            "key %s, %s %s %s, request_id %s",
+            name,
+            self._scope["method"],
+            self._route(),
+            self._end,
+            Headers(scope=self._scope).get("x-request-id", "none"),
+        )
 
     def _is_for_images(self) -> bool:
         return bool(IMAGE_TAGS & {*getattr(self._scope.get("route"), "tags", ())})

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
 from deployments.api.dependencies import ERROR_RESPONSES, ServiceParameter, authenticate
@@ -37,8 +37,9 @@ async def readyz(service: ServiceParameter) -> JSONResponse:
     responses=ERROR_RESPONSES,
     dependencies=[Depends(authenticate)],
 )
-async def models(service: ServiceParameter) -> ModelList:
+async def models(service: ServiceParameter, response: Response) -> ModelList:
     """List the models, the defaults they are served with, their replicas and the limits."""
+    response.headers["Cache-Control"] = "no-store"  # it took a key
     cards = await asyncio.gather(*(_card(service, role) for role in ROLES))
     limits = LimitsAnswer(
         **vars(service.limits),

@@ -291,6 +291,25 @@ def test_both_models_share_one_manifest(hub: Hub, tmp_path: Path, vae_calls: lis
     assert check(tmp_path, None) == 0
 
 
+def test_what_somebody_put_beside_the_weights_is_never_entered_into_the_manifest(
+    hub: Hub, tmp_path: Path, vae_calls: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert _prepare(hub, tmp_path).returncode == 0
+    prepare(tmp_path, ["vae"], "float16")
+    names, elsewhere = _names(tmp_path), tmp_path_factory.mktemp("elsewhere")
+    for folder in (tmp_path / FOLDER, tmp_path / "celeba-vae"):
+        (folder / ".converting-x").mkdir()  # of a preparation that was killed
+        (folder / ".converting-x" / "model.safetensors").write_text("?")
+        (folder / "stray.json").write_text("?")
+        (folder / "linked").symlink_to(elsewhere)
+        os.mkfifo(folder / "pipe")
+    assert check(tmp_path, None) == 1
+    assert _prepare(hub, tmp_path).returncode == 0
+    prepare(tmp_path, ["vae"], "float16")
+    assert _names(tmp_path) == names
+    assert check(tmp_path, None) == 0
+
+
 def test_a_preparation_that_fails_leaves_what_was_there(
     tmp_path: Path, vae_calls: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
