@@ -81,14 +81,16 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        if not self._waiting:
-            self._free += 1
-            return
-        name = self._order.next(self._waiting)
-        places = self._waiting.pop(name)
-        places.popleft().set_result(None)
-        if places:
-            self._waiting[name] = places  # behind the others: among equals they come first
+        while self._waiting:
+            name = self._order.next(self._waiting)
+            places = self._waiting.pop(name)
+            place = places.popleft()
+            if places:
+                self._waiting[name] = places  # behind the others: among equals they come first
+            if not place.done():  # else it was cancelled, and its task does not know yet
+                place.set_result(None)
+                return
+        self._free += 1
 
     def _forget(self, name: str, place: "asyncio.Future[None]") -> None:
         places = self._waiting.get(name, deque())

@@ -136,17 +136,17 @@ class LeastLoadedRouter(RequestRouter):
         self, replica: RunningReplica, request_metadata: Any = None
     ) -> None:
         """Give a replica to the caller whose turn it is, among those who may have it."""
-        waiting: dict[str, PendingRequest] = {}
-        for call in self._pending_requests_to_fulfill:
+        waiting: dict[str, int] = {}
+        for place, call in enumerate(self._pending_requests_to_fulfill):
             if not call.future.done() and self._may(_caller(call), replica):
-                waiting.setdefault(_caller(call), call)
+                waiting.setdefault(_caller(call), place)
         if not waiting:
             return
         name = self._order.next(waiting)
-        call = waiting[name]
+        call = self._pending_requests_to_fulfill[waiting[name]]
+        del self._pending_requests_to_fulfill[waiting[name]]
         self._order.charge(name, _cost(call))
         self._held.take(replica.replica_id, _id(call), name)
-        self._pending_requests_to_fulfill.remove(call)
         self._cancel_routing_task_for_pending_request(call)
         self._record_queue_wait_time(call)
         call.future.set_result(replica)

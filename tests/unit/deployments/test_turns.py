@@ -68,6 +68,21 @@ def test_those_who_leave_take_no_turn() -> None:
     assert asyncio.run(_finished(order, 1, leaving="a0")) == ["b0", "a1", "b1"]
 
 
+def test_who_leaves_in_the_moment_of_the_turn_stops_nobody() -> None:
+    async def scene() -> None:
+        turns = Turns(1)
+        first = turns.turn("a", 1.0)
+        await first.__aenter__()
+        second = asyncio.create_task(turns.turn("b", 1.0).__aenter__())
+        await asyncio.sleep(0)
+        second.cancel()  # it does not know yet
+        await first.__aexit__(None, None, None)
+        async with asyncio.timeout(1), turns.turn("c", 1.0):
+            pass
+
+    asyncio.run(scene())
+
+
 def test_a_place_that_was_given_to_one_who_leaves_is_passed_on() -> None:
     async def scene() -> None:
         turns = Turns(1)
