@@ -119,7 +119,7 @@ def _application(settings: AppSettings, pairs: PairMaker | None) -> Any:
         Admission(settings.ingress, estimates, metrics),
     )
     app: Any = _with_request_id(build_application(service, metrics))
-    for middleware in reversed(middlewares()):
+    for middleware in middlewares():  # as Serve: the last one is the outermost
         app = middleware.cls(app, *middleware.args, **middleware.kwargs)
     return app
 
