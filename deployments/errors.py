@@ -112,7 +112,8 @@ class RefusedError(TwinsetError):
     """Turned away for now.
 
     Attributes:
-        reason: for operators: full, share, rate, deadline, model_queue.
+        reason: for operators: full, share, rate, deadline, model_queue; in the proxy
+            ingress_queue, unread_answers.
     """
 
     type = "rate_limit_error"

@@ -57,6 +57,25 @@ class ReplicaMetrics:
         )
 
 
+class ProxyMetrics:
+    """What Serve's HTTP proxy counts; it has none of a replica's labels."""
+
+    def __init__(self) -> None:
+        """Register the metrics with Ray."""
+        self.pending_bytes = metrics.Gauge(
+            "twinset_pending_answer_bytes",
+            description="Bytes of answers that their callers have not taken",
+        )
+        self.connections = metrics.Gauge(
+            "twinset_http_connections", description="Connections to the HTTP port"
+        )
+        self.closed = metrics.Counter(
+            "twinset_closed_connections",
+            description="Connections closed, by reason: unread, head, bytes, connections",
+            tag_keys=("reason",),
+        )
+
+
 class IngressMetrics:
     """What an ingress replica counts."""
 

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from deployments import errors
 from deployments.api.dialects import routers
+from deployments.api.middleware.caller_header import CallerHeader
 from deployments.api.middleware.disconnects import CancelOnDisconnect
 from deployments.api.middleware.request_metrics import RequestMetrics
 from deployments.api.middleware.security_headers import SecurityHeaders
@@ -40,6 +41,7 @@ def build_application(service: Service, metrics: IngressMetrics) -> FastAPI:
     http.add_exception_handler(RequestValidationError, _validation_error)
     http.add_exception_handler(Exception, _unexpected_error)
     http.add_middleware(SecurityHeaders)
+    http.add_middleware(CallerHeader)
     http.add_middleware(RequestMetrics, metrics=metrics)
     http.add_middleware(CancelOnDisconnect)
     return http

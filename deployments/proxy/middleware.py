@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments import errors
 from deployments.api.middleware.security_headers import HEADERS
 from deployments.proxy.body_bound import BodyBound
+from deployments.proxy.unread_answers import IS_OVER_SHARE, UnreadAnswers
 
 MAX_URL_BYTES = 8_192
 MAX_HEADERS_BYTES = 65_536
@@ -50,18 +51,25 @@ _OWN: dict[int, errors.TwinsetError] = {
         "the request was not answered in time: ask for fewer images or steps, or send it again"
     ),
     429: errors.OverloadedError(
-        "as many requests as allowed are under way: try again later", retry_after_s=_RETRY_AFTER_S
+        "as many requests as allowed are under way: try again later",
+        retry_after_s=_RETRY_AFTER_S,
+        reason="ingress_queue",
     ),
     503: errors.ModelUnavailableError(
         "nobody is there to answer: try again later", retry_after_s=_RETRY_AFTER_S
     ),
 }
+_UNREAD = errors.KeyLimitError(
+    "this key has more answers under way than its share: read those first",
+    retry_after_s=_RETRY_AFTER_S,
+    reason="unread_answers",
+)
 _LOGGER = logging.getLogger("ray.serve")
 
 
 def middlewares() -> list[Middleware]:
     """Return what Serve's proxy puts around itself; named in the environment, called by Serve."""
-    return [Middleware(ProxyAnswers), Middleware(BodyBound)]
+    return [Middleware(ProxyAnswers), Middleware(BodyBound), Middleware(UnreadAnswers)]
 
 
 class ProxyAnswers:
@@ -134,11 +142,6 @@ class _ProxyAnswer:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             if own := self._own(message["status"], headers):
-                if message["status"] == 429:  # as deployments/api/refusals.py says it
-                    _LOGGER.warning(
-                        "refused, reason ingress_queue, route none, request_id %s",
-                        self.request_id.decode(),
-                    )
                 self.is_replaced = True
                 await self.give(*own)
                 return
@@ -164,6 +167,12 @@ class _ProxyAnswer:
 
     async def give(self, error: errors.TwinsetError, status: int) -> None:
         """Answer with the envelope of an error."""
+        if isinstance(error, errors.RefusedError):  # as deployments/api/refusals.py says it
+            _LOGGER.warning(
+                "refused, reason %s, route none, request_id %s",
+                error.reason,
+                self.request_id.decode(),
+            )
         self.is_started = self.is_complete = True
         headers = {**HEADERS, "Cache-Control": "no-store", "X-Request-ID": self.request_id.decode()}
         if error.retry_after_s is not None:
@@ -208,7 +217,9 @@ def _replicas(app: Any, path: str) -> int | None:
 
 
 def _refusal(scope: Scope) -> tuple[errors.TwinsetError, int] | None:
-    """Refuse a head that is longer than any client of ours makes it; uvicorn has no limit."""
+    """Refuse whoever does not take answers, and a head that is longer than uvicorn should take."""
+    if scope.get(IS_OVER_SHARE, False):
+        return _UNREAD, errors.http_status(_UNREAD)
     url_bytes = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
     if url_bytes > MAX_URL_BYTES:
         message = f"the address has over {MAX_URL_BYTES} bytes: send fields in the body"

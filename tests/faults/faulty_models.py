@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models.interfaces import StepCallback, ignore_steps
 from models.simulated import (
     SimulatedModel,
@@ -142,3 +144,23 @@ def load_slow_diffusion(loads_s: float, **options: float) -> SimulatedModel:
     """Build a simulated diffusion model that takes its time to load."""
     time.sleep(loads_s)
     return load_simulated_diffusion(**options)
+
+
+class _Noisy(SimulatedModel):
+    """Answers with noise, which no codec makes smaller: a set of ten is 10 MB in JSON."""
+
+    def generate(
+        self, image: Any, seeds: Any, parameters: Any, on_step: StepCallback = ignore_steps
+    ) -> Any:
+        made = super().generate(image, seeds, parameters, on_step)
+        side_px = self.info.image_size_px
+        shape = (len(seeds), side_px, side_px, 3)
+        return replace(
+            made, pixels=np.random.default_rng(seeds[0]).integers(256, size=shape, dtype=np.uint8)
+        )
+
+
+def load_noisy_vae() -> SimulatedModel:
+    """Build a simulated VAE whose images are as large as a real one's, and noise."""
+    info = replace(load_simulated_vae().info, image_size_px=496)
+    return _Noisy(info, TimeLaw(fixed_s=0, step_s=0, image_step_s=0))

@@ -13,6 +13,7 @@ from tests.support.services import ROOT, post_pairs, wait_for
 
 # What does not happen to a service that is well, or not without a GPU.
 RARE = {
+    "ray_twinset_closed_connections_total",
     "ray_twinset_gpu_memory_limit_gib",
     "ray_twinset_gpu_memory_peak_gib",
     "ray_twinset_images_filtered_total",

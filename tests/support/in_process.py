@@ -121,7 +121,7 @@ def application(settings: AppSettings, pairs: PairMaker | None = None) -> tuple[
         Admission(settings.ingress, estimates, metrics),
     )
     app: Any = _with_request_id(build_application(service, metrics))
-    for middleware in reversed(middlewares()):
+    for middleware in middlewares():  # as Serve: the last one is the outermost
         app = middleware.cls(app, *middleware.args, **middleware.kwargs)
     return app, service
 

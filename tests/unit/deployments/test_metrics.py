@@ -10,18 +10,21 @@ import yaml
 from ray.util.metrics import Histogram, Metric
 
 from deployments.api.dialects import IMAGE_TAGS, routers
-from deployments.metrics import LATENCY_BUCKETS_MS, IngressMetrics, ReplicaMetrics
+from deployments.metrics import LATENCY_BUCKETS_MS, IngressMetrics, ProxyMetrics, ReplicaMetrics
 from scripts.rayservice import RAYSERVICE, SERVE_CONFIG
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 MONITORING = ROOT / "configs" / "monitoring"
-_UNITS = {"_ms": "ms", "_gib": "GiB"}
+_UNITS = {"_ms": "ms", "_gib": "GiB", "_bytes": "bytes"}
+_COUNTED = ("images", "passes", "sets", "requests", "connections")
 
 
 def _metrics() -> list[Metric]:
     return [
-        metric for group in (ReplicaMetrics(), IngressMetrics()) for metric in vars(group).values()
+        metric
+        for group in (ReplicaMetrics(), IngressMetrics(), ProxyMetrics())
+        for metric in vars(group).values()
     ]
 
 
@@ -49,9 +52,7 @@ def test_the_table_is_what_the_code_defines() -> None:
         assert labels == ", ".join(metric.info["tag_keys"])
         assert meaning == metric.info["description"]
         suffix = next((one for one in _UNITS if metric.info["name"].endswith(one)), None)
-        assert (
-            unit == _UNITS[suffix] if suffix else unit in ("images", "passes", "sets", "requests")
-        )
+        assert unit == _UNITS[suffix] if suffix else unit in _COUNTED
 
 
 def test_buckets_resolve_the_times_that_we_have() -> None:
