@@ -4,6 +4,7 @@
     ├── InvalidRequestError      400  a bad picture or parameter
     ├── UnauthenticatedError     401  no API key, or a wrong one
     ├── ContentFilteredError     400  a safety checker withholds the only image
+    ├── ForbiddenError           403  without keys: from another page, or by another name
     ├── NotFoundError            404  no such route
     ├── MethodNotAllowedError    405  the route exists, not for this method
     ├── NotAcceptableError       406  Accept names nothing we make
@@ -64,6 +65,13 @@ class UnauthenticatedError(TwinsetError):
 
     type = "invalid_request_error"
     code = "invalid_api_key"
+
+
+class ForbiddenError(TwinsetError):
+    """Sent by another page of the caller's browser, or to a name that is not this machine's."""
+
+    type = "invalid_request_error"
+    code = "forbidden"
 
 
 class NotFoundError(TwinsetError):
@@ -170,6 +178,7 @@ HTTP_STATUS: dict[type[TwinsetError], int] = {
     InvalidRequestError: 400,
     ContentFilteredError: 400,
     UnauthenticatedError: 401,
+    ForbiddenError: 403,
     NotFoundError: 404,
     MethodNotAllowedError: 405,
     NotAcceptableError: 406,

@@ -158,6 +158,14 @@ class AppSettings(Settings):
         bool, Field(description="Serve anybody who reaches the port; for one machine's own use")
     ] = False
 
+    anonymous_hosts: Annotated[
+        list[str],
+        Field(
+            description="Names, besides localhost and 127.0.0.1, by which callers without keys "
+            "reach the service; pages of other names are refused"
+        ),
+    ] = []
+
     @model_validator(mode="after")
     def _knows_its_callers(self) -> Self:
         if (self.api_keys_file is None) != self.allow_anonymous:

@@ -10,6 +10,7 @@ from deployments import errors
 from deployments.api.dialects import routers
 from deployments.api.middleware.caller_header import CallerHeader
 from deployments.api.middleware.disconnects import CancelOnDisconnect
+from deployments.api.middleware.own_pages_only import OwnPagesOnly
 from deployments.api.middleware.request_metrics import RequestMetrics
 from deployments.api.middleware.security_headers import SecurityHeaders
 from deployments.api.refusals import Refusals
@@ -40,6 +41,8 @@ def build_application(service: Service, metrics: IngressMetrics) -> FastAPI:
     http.add_exception_handler(HTTPException, _http_error)
     http.add_exception_handler(RequestValidationError, _validation_error)
     http.add_exception_handler(Exception, _unexpected_error)
+    if service.open_to is not None:
+        http.add_middleware(OwnPagesOnly, hosts=service.open_to)
     http.add_middleware(SecurityHeaders)
     http.add_middleware(CallerHeader)
     http.add_middleware(RequestMetrics, metrics=metrics)

@@ -81,7 +81,13 @@ class Served:
 
 
 class Service:
-    """The steps of a request, over the two models and the bound on requests under way."""
+    """The steps of a request, over the two models and the bound on requests under way.
+
+    Attributes:
+        limits: of pictures.
+        open_to: where no keys are asked for, names by which callers may come besides the loopback
+            interface's; None where keys are asked for.
+    """
 
     def __init__(
         self,
@@ -101,6 +107,7 @@ class Service:
             admission: bounds the requests under way.
         """
         self.limits: PictureLimits = settings.limits.picture_limits()
+        self.open_to: Sequence[str] | None = settings.anonymous_hosts if keys is None else None
         self._live = settings.ingress
         self._keys = keys
         self._pairs = pairs

@@ -83,9 +83,9 @@ def answering(
     Raises:
         RuntimeError: the application cannot be built; the sentence is the cause's.
     """
-    (application,) = yaml.safe_load(config.read_text())["applications"]
+    (configured,) = yaml.safe_load(config.read_text())["applications"]
     with tempfile.TemporaryDirectory() as directory:
-        arguments, headers = _with_key(application["args"], Path(directory))
+        arguments, headers = _with_key(configured["args"], Path(directory))
         try:
             app, service = application(AppSettings.model_validate(arguments), pairs)
         except Exception as error:
