@@ -21,7 +21,9 @@ class Bounds:
         keyed_bytes: of answers to callers with a key. One alone may hold half of it, so 26 sets of
             10 MB, of two each a third.
         keyless_bytes: of all other answers: forty of our largest file, or six such sets where
-            everybody is let in.
+            everybody is let in. Of both, twice as much for a moment.
+        stalled_s: over the bound on bytes, who has taken nothing for so long may have to go; over
+            twice the bound, anybody: answers that come at once are mostly taken at once.
         keyed_connections: of callers with a key; one alone may keep half of them in any case.
         keyless_connections: of all others: browsers that read the page, and those yet unknown.
     """
@@ -32,6 +34,7 @@ class Bounds:
     keyless_bytes: int = 64 * 2**20
     keyed_connections: int = 2_000
     keyless_connections: int = 1_000
+    stalled_s: float = 2.0
 
 
 class Connection:
@@ -148,15 +151,22 @@ class Connections:
     def bound_bytes(self, is_keyed: bool) -> None:
         """Close connections until the answers that nobody has taken are within their bound."""
         limit = self._bounds.keyed_bytes if is_keyed else self._bounds.keyless_bytes
-        self._bound(is_keyed, limit, _pending, "bytes")
+        self._bound(is_keyed, 2 * limit, _pending, "bytes")
+        self._bound(is_keyed, limit, _pending, "bytes", self._bounds.stalled_s)
 
     def _connection_bound(self, is_keyed: bool) -> int:
         return self._bounds.keyed_connections if is_keyed else self._bounds.keyless_connections
 
     def _bound(
-        self, is_keyed: bool, limit: int, amount: Callable[[Connection], int], reason: Reason
+        self,
+        is_keyed: bool,
+        limit: int,
+        amount: Callable[[Connection], int],
+        reason: Reason,
+        stalled_s: float = 0.0,
     ) -> None:
-        while worst := _worst(self._pool(is_keyed), limit, amount):
+        before_s = time.monotonic() - stalled_s
+        while worst := _worst(self._pool(is_keyed), limit, amount, before_s):
             self._close(worst, reason)
 
     def _close(self, connection: Connection, reason: Reason) -> None:
@@ -189,12 +199,15 @@ def _share(limit: int, callers: Any) -> float:
 
 
 def _worst(
-    connections: list[Connection], limit: int, amount: Callable[[Connection], int]
+    connections: list[Connection],
+    limit: int,
+    amount: Callable[[Connection], int],
+    before_s: float,
 ) -> Connection | None:
     """Return who goes first where there is too much: the one that waits longest for its caller.
 
     Only callers over their share come into question, so nobody loses an answer to another one's;
-    and nobody who waits for an answer.
+    nobody who waits for an answer; and nobody whose last progress was after `before_s`.
     """
     held = _by_caller(connections, amount)
     if held.total() <= limit:
@@ -204,7 +217,10 @@ def _worst(
         (
             one
             for one in connections
-            if amount(one) and held[one.caller] > share and not one.waits_for_us
+            if amount(one)
+            and held[one.caller] > share
+            and one.progress_s <= before_s
+            and not one.waits_for_us
         ),
         key=lambda one: (one.progress_s, -one.pending_bytes),
         default=None,
