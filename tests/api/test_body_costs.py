@@ -1,6 +1,7 @@
 """No body keeps the ingress's event loop busy: large ones are taken apart elsewhere."""
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ import httpx
 import pytest
 import yaml
 
+from deployments.decoding.bodies import form_body, json_body
+from deployments.errors import TwinsetError
 from deployments.settings import AppSettings
-from tests.faults.bodies import bodies
+from tests.faults.bodies import JSON, bodies
 from tests.support.in_process import application
 from tests.support.services import ROOT
 
 MOST_CPU_S = 0.050
+MOST_WORKER_S = 2.0
 
 
 class _Callbacks:
@@ -71,3 +75,19 @@ def test_no_body_costs_the_event_loop_more_than_fifty_milliseconds() -> None:
     sys.stdout.write(
         f"\nlongest callback: {worst.cpu_s * 1000:.0f} ms of CPU, {worst.wall_s * 1000:.0f} ms\n"
     )
+
+
+@pytest.mark.heavy
+def test_no_body_costs_a_worker_more_than_a_few_seconds() -> None:
+    slowest_s = 0.0
+    for name, content_type, body in bodies():
+        started_s = time.thread_time()
+        with contextlib.suppress(TwinsetError):
+            if content_type == JSON:
+                json_body(body, "mark", {"image": "image"})
+            else:
+                form_body(body, content_type)
+        taken_s = time.thread_time() - started_s
+        assert taken_s < MOST_WORKER_S, (name, taken_s)
+        slowest_s = max(slowest_s, taken_s)
+    sys.stdout.write(f"\nslowest body: {slowest_s:.2f} s of a worker's CPU\n")
