@@ -13,6 +13,7 @@ REPORT :=
 WEIGHTS :=
 LOADTEST :=
 MINUTES := 30
+SETS :=
 VERSION := 3.14
 BENCH :=
 SERVE :=
@@ -86,8 +87,8 @@ test-faults: setup-dev  ## Processes killed, floods, crafted files, strangers (a
 test-cluster: setup-dev  ## Several nodes on this machine, one killed; user_config under load (5 minutes)
 	@$(RUN) -m pytest -s tests/cluster $(TESTS)
 
-soak: setup-dev  ## Half an hour of mixed load with cancels and errors, memory watched (MINUTES=30)
-	@$(RUN) -m tests.faults.soak --minutes $(MINUTES)
+soak: setup-dev  ## Half an hour of mixed load, memory watched (MINUTES=30); SETS=1500: odd sets, growth by process
+	@$(RUN) -m tests.faults.$(if $(SETS),leaks --sets $(SETS),soak --minutes $(MINUTES))
 
 bench: setup-dev  ## Twinset beside what people write themselves, in one run (BENCH="--help" for more)
 	@$(RUN) -m benchmarks.side_by_side $(BENCH)

@@ -1,6 +1,5 @@
-"""The memory of every process of a service over time, and a line through it."""
+"""The memory of every process of a service over a run, and a line through it."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,20 @@ import psutil
 from tests.faults.processes import ServiceProcesses, title
 
 MIB = 2**20
-_OURS = ("ServeReplica:", "ProxyActor")
+_OURS = ("ServeReplica:", "ProxyActor", "deployments.decoding.worker")
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a fitted line says.
+
+    Attributes:
+        mib: by how much it grows.
+        error_mib: the standard error of that.
+    """
+
+    mib: float
+    error_mib: float
 
 
 @dataclass
@@ -20,37 +32,37 @@ class ProcessMemory:
 
     Attributes:
         label: its role and process id.
-        is_ours: one of our replicas, or the HTTP proxy; the others are Ray's daemons.
-        at_s: seconds since the start of the run, one a sample.
+        is_ours: a replica of ours, a decoding worker, or the HTTP proxy; the others are Ray's.
+        at: how far the run was at each sample: in seconds, or in sets.
         resident_mib: resident memory, one a sample.
         private_mib: of it what no other process maps: without pages of Ray's object store.
     """
 
     label: str
     is_ours: bool
-    at_s: list[float] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
     resident_mib: list[float] = field(default_factory=list)
     private_mib: list[float] = field(default_factory=list)
 
-    def growth_mib(self, values: Sequence[float], after_s: float, over_s: float) -> float | None:
-        """Return by how much a fitted line grows in `over_s`; None with under five samples.
+    def growth(self, values: Sequence[float], after: float, over: float) -> Growth | None:
+        """Return by how much a fitted line grows in `over`; None with under five samples.
 
-        Samples before `after_s` are left out: a process that starts grows.
+        Samples before `after` are left out: a process that starts grows.
         """
-        points = [(at, mib) for at, mib in zip(self.at_s, values, strict=True) if at >= after_s]
+        points = [(at, mib) for at, mib in zip(self.at, values, strict=True) if at >= after]
         if len(points) < 5:
             return None
         at, mib = np.array(points).T
-        return float(np.polyfit(at, mib, 1)[0]) * over_s  # least squares
+        line, covariance = np.polyfit(at, mib, 1, cov=True)  # least squares
+        return Growth(float(line[0]) * over, float(np.sqrt(covariance[0, 0])) * over)
 
 
 class MemoryLog:
     """Samples the processes of a service."""
 
     def __init__(self, processes: ServiceProcesses) -> None:
-        """Take the service; the run starts now."""
+        """Take the service."""
         self._processes = processes
-        self._started_s = time.monotonic()
         self._by_process: dict[tuple[int, float], ProcessMemory] = {}
 
     @property
@@ -58,20 +70,19 @@ class MemoryLog:
         """Return all that were seen, ours first."""
         return sorted(self._by_process.values(), key=lambda one: (not one.is_ours, one.label))
 
-    def sample(self) -> None:
-        """Note what each process holds now."""
-        at_s = time.monotonic() - self._started_s
+    def sample(self, at: float) -> None:
+        """Note what each process holds now, and how far the run is."""
         for process in self._processes.all():
             try:
-                key, memory = (process.pid, process.create_time()), process.memory_info()
+                key, memory = (process.pid, process.create_time()), process.memory_full_info()
             except psutil.Error:  # it ended meanwhile
                 continue
             if key not in self._by_process:
                 self._by_process[key] = _named(process)
             one = self._by_process[key]
-            one.at_s.append(at_s)
+            one.at.append(at)
             one.resident_mib.append(memory.rss / MIB)
-            one.private_mib.append((memory.rss - memory.shared) / MIB)
+            one.private_mib.append(memory.uss / MIB)
 
 
 def _named(process: psutil.Process) -> ProcessMemory:

@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class Soaked:
 
     def growth_mib(self, process: ProcessMemory) -> float | None:
         """Return by how much a process grew over the run, by its fitted line."""
-        return process.growth_mib(process.resident_mib, self.warm_up_s, self.lasted_s)
+        return _grown(process, process.resident_mib, self.warm_up_s, self.lasted_s)
 
     def failures(self) -> list[str]:
         """Return a sentence for each target that was missed."""
@@ -62,8 +63,8 @@ class Soaked:
             growth_mib = self.growth_mib(process)
             if process.is_ours and growth_mib is not None and growth_mib >= TARGET_MIB:
                 failures.append(f"{process.label} grew by {growth_mib:.0f} MB")
-            if process.is_ours and process.at_s[-1] < self.lasted_s - 3 * SAMPLE_EVERY_S:
-                failures.append(f"{process.label} ended after {process.at_s[-1]:.0f} s")
+            if process.is_ours and process.at[-1] < self.lasted_s - 3 * SAMPLE_EVERY_S:
+                failures.append(f"{process.label} ended after {process.at[-1]:.0f} s")
         if self.tally.wrong:
             failures.append(f"{len(self.tally.wrong)} answers were wrong")
         if self.tally.share_right < SHARE_RIGHT:
@@ -75,7 +76,7 @@ class Soaked:
         head = f"{'process':38}{'first MB':>10}{'last MB':>10}{'growth MB':>11}{'private':>9}"
         lines = [head]
         for one in self.processes:
-            private = one.growth_mib(one.private_mib, self.warm_up_s, self.lasted_s)
+            private = _grown(one, one.private_mib, self.warm_up_s, self.lasted_s)
             first, last = one.resident_mib[0], one.resident_mib[-1]
             sizes = f"{first:10.0f}{last:10.0f}"
             grown = f"{_mib(self.growth_mib(one)):>11}{_mib(private):>9}"
@@ -138,11 +139,11 @@ def _watch(log: MemoryLog, tally: Tally, lasts_s: float) -> None:
     started_s = time.monotonic()
     with tqdm(total=round(lasts_s), unit="s", desc="soaking", disable=None) as bar:
         while (passed_s := time.monotonic() - started_s) < lasts_s:
-            log.sample()
+            log.sample(passed_s)
             bar.set_postfix_str(f"{len(tally.finished)} requests, {len(tally.wrong)} wrong")
             bar.update(round(passed_s) - bar.n)
             time.sleep(min(SAMPLE_EVERY_S, max(0.0, lasts_s - passed_s)))
-        log.sample()
+        log.sample(time.monotonic() - started_s)
         bar.update(round(lasts_s) - bar.n)
 
 
@@ -167,11 +168,18 @@ def _report(soaked: Soaked, is_whole: bool, out: Path) -> int:
         ],
     }
     (out / "soak.json").write_text(json.dumps(facts, indent=1))
-    plot(soaked.processes, soaked.warm_up_s, out / "soak.png")
+    plot(soaked.processes, "resident", soaked.warm_up_s, "seconds", out / "soak.png")
     sys.stdout.write(f"{text}written to {out}\n")
     if not is_whole:
         return 130
     return 1 if failures else 0
+
+
+def _grown(
+    process: ProcessMemory, values: Sequence[float], after_s: float, over_s: float
+) -> float | None:
+    growth = process.growth(values, after_s, over_s)
+    return None if growth is None else growth.mib
 
 
 def _mib(value: float | None) -> str:

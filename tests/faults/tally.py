@@ -3,8 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.faults.asks import Kind
-
 BROKEN = "connection_broken"
 LEFT = "left"
 
@@ -24,7 +22,7 @@ class Finished:
         is_right: the images, or the refusal, that a service that works answers with.
     """
 
-    kind: Kind
+    kind: str
     status: int | None
     code: str
     started_s: float
@@ -62,12 +60,12 @@ class Tally:
     def __str__(self) -> str:
         """Return counts and times by kind, status and code, and the wrong ones in words."""
         groups = Counter((one.kind, one.status, one.code) for one in self.finished)
-        lines = [f"{'kind':10}{'status':>7} {'code':22}{'count':>6}{'p50 s':>8}{'p95 s':>8}"]
+        lines = [f"{'kind':12}{'status':>7} {'code':22}{'count':>6}{'p50 s':>8}{'p95 s':>8}"]
         for (kind, status, code), count in sorted(groups.items(), key=str):
             key = (kind, status, code)
             taken = [one.taken_s for one in self.finished if _key(one) == key]
             times = f"{quantile(taken, 0.5):8.2f}{quantile(taken, 0.95):8.2f}"
-            lines.append(f"{kind:10}{status or '-':>7} {code:22}{count:6d}{times}")
+            lines.append(f"{kind:12}{status or '-':>7} {code:22}{count:6d}{times}")
         right = sum(one.is_right for one in self.answered)
         share = f"{100 * self.share_right:.2f} %"
         lines.append(f"{right} of {len(self.answered)} right ({share}), {len(self.wrong)} wrong")
