@@ -18,6 +18,7 @@ from deployments.dispatch.model_client import ModelClient
 from deployments.dispatch.pairing import Pairing
 from deployments.dispatch.replica_counts import ReplicaCounts, places_of
 from deployments.dispatch.splitting import Splitting
+from deployments.heap import give_back_large_blocks
 from deployments.metrics import IngressMetrics
 from deployments.settings import AppSettings
 from models.roles import FACTS, ROLES, Role
@@ -37,6 +38,7 @@ class Ingress:
         Raises:
             ValueError: the file of API keys cannot be used.
         """
+        give_back_large_blocks()
         self._settings = settings
         self._metrics = IngressMetrics()
         context = serve.get_replica_context()

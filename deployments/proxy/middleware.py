@@ -67,8 +67,8 @@ _UNREAD = errors.KeyLimitError(
 _LOGGER = logging.getLogger("ray.serve")
 
 
-def middlewares() -> list[Middleware]:
-    """Return what Serve's proxy puts around itself; named in the environment, called by Serve."""
+def around_the_proxy() -> list[Middleware]:
+    """Return our middlewares; Serve puts the last one outermost."""
     return [Middleware(ProxyAnswers), Middleware(BodyBound), Middleware(UnreadAnswers)]
 
 

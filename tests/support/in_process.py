@@ -30,7 +30,7 @@ from deployments.dispatch.pairing import Pairing
 from deployments.dispatch.splitting import Splitting
 from deployments.jobs import Deadline, PairMaker, SetJob, SetResult, StepDone
 from deployments.metrics import IngressMetrics
-from deployments.proxy import middlewares
+from deployments.proxy.middleware import around_the_proxy
 from deployments.replica.model_replica import ModelReplica
 from deployments.settings import AppSettings
 from models.roles import ROLES, Role
@@ -121,7 +121,7 @@ def application(settings: AppSettings, pairs: PairMaker | None = None) -> tuple[
         Admission(settings.ingress, estimates, metrics),
     )
     app: Any = _with_request_id(build_application(service, metrics))
-    for middleware in middlewares():  # as Serve: the last one is the outermost
+    for middleware in around_the_proxy():  # as Serve: the last one is the outermost
         app = middleware.cls(app, *middleware.args, **middleware.kwargs)
     return app, service
 
