@@ -132,6 +132,7 @@ def test_the_last_part_of_an_answer_that_is_left_is_given_up_too(server: Server)
     _until(unread.is_closed, 6)
 
 
+@pytest.mark.slow
 def test_whoever_takes_a_little_all_the_time_gets_the_whole_answer(server: Server) -> None:
     slow = server.reader(receive_buffer_bytes=65_536)
     slow.ask("/big")
