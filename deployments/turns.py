@@ -1,6 +1,7 @@
 """Whose turn it is among callers who wait for the same thing."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -33,6 +34,10 @@ class FairOrder:
         # Who has been given no more than everybody starts as everybody does.
         self._finish = {name: at for name, at in self._finish.items() if at > self._now}
 
+    def add(self, caller: str, cost: float) -> None:
+        """Count that what a caller was given took more than was charged for it."""
+        self._finish[caller] = self._start(caller) + cost
+
     def _start(self, caller: str) -> float:
         return max(self._now, self._finish.get(caller, 0.0))
 
@@ -44,9 +49,14 @@ class Turns:
     to become free, not for all of them.
     """
 
-    def __init__(self, places: int) -> None:
-        """Take the number of places."""
+    def __init__(self, places: int, is_timed: bool = False) -> None:
+        """Take the number of places, and whether costs are seconds, of which the true ones count.
+
+        Where nobody knows beforehand what something will take, a caller's next turn comes the
+        later the longer the last one took.
+        """
         self._free = places
+        self._is_timed = is_timed
         self._order = FairOrder()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
@@ -56,7 +66,8 @@ class Turns:
 
         Args:
             caller: a name that tells callers apart; None where they are not.
-            cost: of what is done meanwhile, in a unit that is the same for all.
+            cost: of what is done meanwhile, as far as it is known, in a unit that is the same for
+                all.
         """
         name = caller or ""
         if not self._free:
@@ -64,9 +75,12 @@ class Turns:
         else:
             self._free -= 1
         self._order.charge(name, cost)
+        started = time.monotonic()
         try:
             yield
         finally:
+            if self._is_timed:
+                self._order.add(name, max(0.0, time.monotonic() - started - cost))
             self._pass_on()
 
     async def _place(self, name: str) -> None:

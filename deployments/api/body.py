@@ -17,6 +17,7 @@ _HOW_TO_SEND = (
     "send the request as multipart/form-data (an image file and form fields) or as "
     "application/json (image as base64)"
 )
+_MAX_LIST = 100  # values of a list in a form; a sweep has 12, a set 10
 # Room for the other fields, the part headers and, in JSON, base64's four thirds.
 _OVERHEAD_BYTES = 64_000
 
@@ -161,6 +162,8 @@ def _form_values(fields: dict[str, list[str]], lists: Collection[str]) -> dict[s
     for given, texts in fields.items():
         name = given.removesuffix("[]")  # some clients mark repeated fields so
         if name in lists:
+            if sum(text.count(",") for text in texts) > _MAX_LIST:
+                raise InvalidRequestError(f"{name} has too many values", param=name)
             parts = [part.strip() for text in texts for part in text.split(",")]
             values.setdefault(name, []).extend(parts)
         elif len(texts) > 1 or name in values:

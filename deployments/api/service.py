@@ -85,6 +85,7 @@ class Service:
 
     Attributes:
         limits: of pictures.
+        decoders: read what callers send.
         open_to: where no keys are asked for, names by which callers may come besides the loopback
             interface's; None where keys are asked for.
     """
@@ -113,7 +114,7 @@ class Service:
         self._pairs = pairs
         self._replicas = replicas
         self._admission = admission
-        self._decoders = Decoders(settings.ingress.max_decoding)
+        self.decoders = Decoders(settings.ingress.max_decoding)
 
     def configure(self, settings: AppSettings) -> None:
         """Change live settings; requests under way keep their deadlines."""
@@ -194,7 +195,7 @@ class Service:
         """
         data = await self.read(request, lambda sent: read_body(sent, self.limits.max_bytes))
         async with Deadline.within(self.request_timeout_s).kept():
-            return await taken_apart(request, data, self._decoders, pictures)
+            return await taken_apart(request, data, self.decoders, pictures)
 
     def admit(self, request: Request) -> AbstractContextManager[Slot]:
         """Hold a slot for a request, as `Admission.admit`.
@@ -232,7 +233,7 @@ class Service:
             work = asked.sets * work_of(parameters[queue], len(seeds))
             slot.expect(queue, work, deadline.at)
         async with deadline.kept():
-            picture = await self._decoders.square(
+            picture = await self.decoders.square(
                 asked.picture, self.limits, _crop(fields), slot.caller
             )
         return PairJob(
@@ -283,11 +284,11 @@ class Service:
             TwinsetError: as `Decoders.inspect`, or the turn did not come in time.
         """
         async with Deadline.within(self.request_timeout_s).kept():
-            return await self._decoders.inspect(picture, caller)
+            return await self.decoders.inspect(picture, caller)
 
     def close(self) -> None:
         """End the decoding workers; what is asked of them from now on fails."""
-        self._decoders.close()
+        self.decoders.close()
 
 
 def _crop(fields: PictureFields) -> Crop | None:

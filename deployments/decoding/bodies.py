@@ -18,7 +18,7 @@ MAX_FILES = 4
 MAX_TEXT_BYTES = 64_000
 """Of a field that is no picture: room for every one of ours, and for those of all dialects."""
 MAX_SKELETON_BYTES = 1_000_000
-"""Of a JSON body without its pictures and with its texts cut."""
+"""Of a JSON body without its pictures and with its texts cut, and of a form's fields."""
 MAX_BOUNDARIES = 1_000
 """In a form. Where the boundary stands in a file and is none, the parser looks at each byte around
 it in Python: 20 MB of them would take 6 s."""
@@ -91,6 +91,8 @@ async def read_form(data: bytes, content_type: str) -> Parts:
             contents.append(await value.read())
         else:
             fields.setdefault(name, []).append(value)
+    if sum(len(text) for texts in fields.values() for text in texts) > MAX_SKELETON_BYTES:
+        raise InvalidRequestError("the form's fields are too long: send the fields of one request")
     return {"fields": fields, "files": files}, contents
 
 

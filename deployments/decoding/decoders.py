@@ -22,8 +22,8 @@ from models.provenance import Provenance
 SHORT_BYTES = 64_000
 """A body up to this is read by the ingress itself: it costs less than the way to a worker, and at
 worst 20 ms."""
-_START_COST = 100_000
-"""What a task costs beside its bytes, in bytes: turns are shared by cost."""
+_TASK_S = 0.01
+"""What a task takes at least; what it took in truth is charged when it is over."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Decoders:
 
     def __init__(self, workers: int) -> None:
         """Start so many workers."""
-        self._turns = Turns(workers)
+        self._turns = Turns(workers, is_timed=True)
         self._threads = ThreadPoolExecutor(workers, "decode")
         self._idle: SimpleQueue[WorkerProcess] = SimpleQueue()
         self.workers = [WorkerProcess() for _ in range(workers)]
@@ -119,7 +119,7 @@ class Decoders:
     async def _ask(
         self, task: str, arguments: Mapping[str, Any], data: bytes, caller: str | None
     ) -> tuple[dict[str, Any], list[bytes]]:
-        async with self._turns.turn(caller, _START_COST + len(data)):
+        async with self._turns.turn(caller, _TASK_S):
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._exchange, task, arguments, data
             )

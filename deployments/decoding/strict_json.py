@@ -6,7 +6,9 @@ from typing import Any
 
 from deployments.errors import InvalidRequestError
 
-MAX_JSON_MARKS = 100_000
+MAX_JSON_DEPTH = 32
+"""Of lists and objects within each other; no dialect goes beyond six."""
+MAX_JSON_MARKS = 60_000
 """Commas and opening brackets. A picture in base64 has none; a list of a million lists, which
 would take gigabytes once read, has millions."""
 _MAX_DIGITS = 400  # of a whole number; one with more is none that a field takes
@@ -28,6 +30,7 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8-sig")
         fields = json.loads(text, object_pairs_hook=_once, parse_int=_whole_number)
+        _check_depth(fields)
         if _HALF_PAIR.search(text):
             json.dumps(fields, ensure_ascii=False).encode()  # raises where its other half is absent
     except _TwiceError as error:
@@ -35,11 +38,24 @@ def read_json(body: bytes) -> dict[str, Any]:
         raise InvalidRequestError(f"{name} is given twice: send it once", param=name) from None
     except UnicodeError as error:
         raise InvalidRequestError("the body is not text in UTF-8: send JSON in UTF-8") from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise InvalidRequestError("the JSON is nested too deeply: send plain fields") from error
+    except ValueError as error:
         raise InvalidRequestError("the body is not valid JSON: check its syntax") from error
     if not isinstance(fields, dict):
         raise InvalidRequestError("the body must be a JSON object")
     return fields
+
+
+def _check_depth(fields: Any) -> None:
+    """Refuse what is nested deeper than those who write JSON again may go."""
+    level = [fields] if isinstance(fields, dict | list) else []
+    for _ in range(MAX_JSON_DEPTH):
+        inner = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        if not level:
+            return
+    raise RecursionError
 
 
 def shown(name: str) -> str:

@@ -21,6 +21,7 @@ MEMORY_BYTES = 2_000_000_000
 CPU_S = 15
 """Of the processor's time for one task; the largest picture takes two."""
 _OPEN_FILES = 32
+_UNREADABLE = "what was sent is nested too deeply to be read"
 
 
 def main() -> None:
@@ -46,6 +47,9 @@ def _answer(head: dict[str, Any], parts: list[bytes]) -> tuple[dict[str, Any], l
         return {"result": result}, made
     except TwinsetError as error:
         facts = {"kind": type(error).__name__, "message": error.message, "param": error.param}
+        return {"error": facts}, []
+    except RecursionError:
+        facts = {"kind": InvalidRequestError.__name__, "message": _UNREADABLE, "param": None}
         return {"error": facts}, []
     except MemoryError:
         message = "the picture takes too much memory to be decoded: send a smaller one"

@@ -53,6 +53,9 @@ class WorkerProcess:
                 "anew, as a plain JPEG, PNG or WebP file",
                 param="image",
             ) from None
+        except BaseException:  # whatever it is: the next answer would begin with the rest of this
+            self._replace(task)
+            raise
         if "error" in head:
             facts = head["error"]
             raise _KINDS[facts["kind"]](facts["message"], param=facts["param"])

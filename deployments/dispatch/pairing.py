@@ -1,6 +1,7 @@
 """What makes one paired set out of two handles: both calls at once, progress, set metrics."""
 
 import asyncio
+import contextvars
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,9 @@ class Pairing:
             return seen[1]
         question = self._asking.get(role)
         if question is None:
-            question = self._asking[role] = asyncio.create_task(self._ask(role))
+            # In a context of its own, else Serve takes it for a part of the request at hand.
+            question = asyncio.create_task(self._ask(role), context=contextvars.Context())
+            self._asking[role] = question
             question.add_done_callback(lambda task: self._answered(role, task))
         return seen[1] if seen is not None else await asyncio.shield(question)
 

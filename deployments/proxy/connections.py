@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from deployments.proxy.uvicorn_connection import UvicornConnection, all_beside
 
+# To look at three thousand connections takes milliseconds: not for each message.
+_NOTED_BYTES = 2**20
 Reason = Literal["unread", "head", "bytes", "connections"]
 
 
@@ -73,6 +75,10 @@ class Connection:
     def begin(self, caller: str | None) -> None:
         """Note a request."""
         self.caller = caller
+        self.began()
+
+    def began(self) -> None:
+        """Note that what comes before now says nothing of its caller."""
         self.progress_s = time.monotonic()
 
     def gave(self, piece_bytes: int) -> None:
@@ -110,6 +116,7 @@ class Connections:
         """Take the bounds."""
         self.closed: Counter[Reason] = Counter()  # until somebody counts them elsewhere
         self._bounds = bounds
+        self._noted_bytes = 0
         self._by_protocol: dict[Any, Connection] = {}
         self._there: set[Any] = set()
 
@@ -147,6 +154,13 @@ class Connections:
         for is_keyed in (True, False):
             self.bound_bytes(is_keyed)
             self._bound(is_keyed, self._connection_bound(is_keyed), lambda _: 1, "connections")
+
+    def note(self, new_bytes: int, is_keyed: bool) -> None:
+        """Note bytes of an answer that have come; now and then look whether they are too many."""
+        self._noted_bytes += new_bytes
+        if self._noted_bytes > _NOTED_BYTES:
+            self._noted_bytes = 0
+            self.bound_bytes(is_keyed)
 
     def bound_bytes(self, is_keyed: bool) -> None:
         """Close connections until the answers that nobody has taken are within their bound."""

@@ -28,6 +28,7 @@ _PIECE_BYTES = 65_536
 # Between a replica and the proxy nothing holds an answer back: of three hundred requests for a file
 # at once all files would lie in both, as fast as they are read from the disk.
 _KEYLESS_GETS_AT_ONCE = 16
+_SMALL = ("/-/", "/livez", "/readyz")  # their answers are; a probe must not wait behind files
 _LOOK_S = 1.0
 _MAX_KEY_BYTES = 512
 _MAX_CALLERS = 10_000
@@ -66,7 +67,7 @@ class UnreadAnswers:
             if message["type"] == "http.response.start":
                 connection.caller = self._callers.told(message, sent_id)
             answer.hold(message)
-            self.connections.bound_bytes(connection.caller is not None)
+            self.connections.note(_body_bytes(message), connection.caller is not None)
 
         passing = asyncio.create_task(answer.pass_on())
         try:
@@ -82,14 +83,15 @@ class UnreadAnswers:
 
     @asynccontextmanager
     async def _turn(self, scope: Scope, connection: Connection) -> AsyncIterator[None]:
-        """Wait for a turn where a file is asked for without a key; Serve answers /-/ by itself."""
-        is_get = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith("/-/")
+        """Wait for a turn where a file is asked for without a key."""
+        is_get = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith(_SMALL)
         if connection.caller is not None or not is_get:
             yield
             return
         connection.is_queued = True
         async with self._keyless_gets:
             connection.is_queued = False
+            connection.began()  # it did not stall while it waited
             yield
 
     def _connection(self, send: Send) -> Connection | None:
@@ -125,12 +127,14 @@ class KnownCallers:
         caller = headers.get(CALLER_HEADER)
         if caller is not None:
             del headers[CALLER_HEADER]
+        if start["status"] == 401:  # an expired key, or one that is known no longer
+            self._ids.pop(sent_id or "", None)
+            return None
+        if caller is not None:
             self._ids[caller] = None
             self._ids.move_to_end(caller)
             if len(self._ids) > _MAX_CALLERS:
                 self._ids.popitem(last=False)
-        elif start["status"] == 401 and sent_id is not None:
-            self._ids.pop(sent_id, None)
         return caller or self.confirmed(sent_id)
 
 

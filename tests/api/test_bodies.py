@@ -229,3 +229,16 @@ def test_a_body_in_chunks_is_read(simulated: httpx.Client, small_face: bytes) ->
 
 def test_what_was_refused_leaves_no_trace(simulated: httpx.Client, small_face: bytes) -> None:
     assert post_pairs(simulated, small_face, n=1).status_code == 200
+
+
+def test_fields_that_are_echoed_may_not_be_nested_without_end(
+    simulated: httpx.Client, small_face: bytes
+) -> None:
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+    picture = base64.b64encode(small_face).decode()
+    body = {"init_images": [picture], "force_task_id": deep, "steps": 10}
+    response = simulated.post("/sdapi/v1/img2img", json=body)
+    assert response.status_code == 400
+    assert "nested" in response.json()["error"]["message"]

@@ -20,6 +20,7 @@ def bodies() -> Iterator[Body]:
     """Yield them one by one: all together take a gigabyte."""
     yield from _files()
     yield from _forms()
+    yield from _fields()
     yield from _texts()
     yield from _json()
 
@@ -56,6 +57,14 @@ def _forms() -> Iterator[Body]:
     yield "form, after it", FORM, _START + b"a" + _END + _filled(b"\r\n--b", PICTURE_BYTES)
 
 
+def _fields() -> Iterator[Body]:
+    """Forms of as many fields as are taken, each as long as it may be."""
+    for name, letter in (("seeds", b","), ("models", b","), ("prompt", b"\x01")):
+        head = f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
+        field = head + letter * 63_999 + b"\r\n"
+        yield f"form, fields of {name}", FORM, field * 63 + _START + b"a" + _END
+
+
 def _texts() -> Iterator[Body]:
     """JSON whose one text is long."""
     picture = base64.b64encode(_noise(PICTURE_BYTES - 400_000)).decode()
@@ -87,7 +96,10 @@ def _json() -> Iterator[Body]:
         yield f"json, {pattern!r}", JSON, b'{"a":[' + _filled(pattern, JSON_BYTES)
     few = {b"{},": b"{}]}", b'"a",': b'""]}', b"1,": b"1]}", b'{"a":1},': b"1]}"}
     for pattern, end in few.items():
-        yield f"json, just so many {pattern!r}", JSON, b'{"a":[' + pattern * 45_000 + end
+        yield f"json, just so many {pattern!r}", JSON, b'{"a":[' + pattern * 58_000 + end
+    for levels in (33, 400, 600, 980):
+        nested = b"[" * levels + b"]" * levels
+        yield f"json, {levels} levels", JSON, b'{"a":' + nested + b',"b":"' + b"A" * 70_000 + b'"}'
     padded = b'{"image":"' + b"A" * (JSON_BYTES - 500_000) + b'","b":[' + b"{}," * 45_000 + b"{}]}"
     yield "json, a picture and so many", JSON, padded
     for pattern, name in ((b" ", "spaces"), (b"1", "digits"), (b"A", "letters")):

@@ -97,3 +97,20 @@ def test_a_place_that_was_given_to_one_who_leaves_is_passed_on() -> None:
             pass
 
     asyncio.run(scene())
+
+
+def test_where_costs_are_times_who_took_long_comes_later() -> None:
+    async def scene() -> str:
+        turns, served = Turns(1, is_timed=True), list[str]()
+
+        async def one(name: str, taken_s: float) -> None:
+            async with turns.turn(name, 0.001):
+                await asyncio.sleep(taken_s)
+                served.append(name)
+
+        tasks = [one("slow", 0.1) for _ in range(6)] + [one("quick", 0.01) for _ in range(6)]
+        await asyncio.gather(*tasks)
+        return "".join(name[0] for name in served)
+
+    served = asyncio.run(scene())
+    assert served.rindex("q") <= 7, served  # all quick ones before the third of the slow ones
