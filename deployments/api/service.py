@@ -14,7 +14,7 @@ from deployments.api.api_keys import ApiKeys
 from deployments.api.body import Body, read_body, taken_apart
 from deployments.api.defaults import resolve_parameters
 from deployments.api.key_file import KnownKey
-from deployments.api.schemas.requests import GenerationFields, PictureFields, SeedFields
+from deployments.api.schemas.requests import GenerationFields, PictureFields
 from deployments.decoding.decoders import Decoders
 from deployments.jobs import (
     Deadline,
@@ -224,7 +224,8 @@ class Service:
         Raises:
             TwinsetError: the request cannot be served, or not in its time.
         """
-        fields, deadline, seeds = asked.fields, served.deadline, _seeds(asked.fields)
+        fields, deadline = asked.fields, served.deadline
+        seeds = resolve_seeds(fields.n, fields.seed, fields.seeds)
         parameters = {
             role: resolve_parameters(role, fields, info) for role, info in served.models.items()
         }
@@ -295,7 +296,3 @@ def _crop(fields: PictureFields) -> Crop | None:
     if fields.crop == "center":
         return None
     return Crop(*(int(part) for part in fields.crop.split(",")))
-
-
-def _seeds(fields: SeedFields) -> list[int]:
-    return resolve_seeds(fields.n, fields.seed, fields.seeds)

@@ -165,7 +165,7 @@ def test_the_first_of_ten_single_images_is_there_before_the_last(server: TinySer
     jobs = [[_job(100, images=4)]]
     _, (outcome,) = run_burst(server.url, ask_of(BY_KEY["fastapi_documented"]), jobs)
     assert outcome.asked is not None
-    assert SET_S <= outcome.asked.first_image_s < 3 * SET_S
+    assert SET_S <= outcome.asked.first_image_s <= outcome.latency_s - 3 * SET_S
     assert outcome.latency_s >= 4 * SET_S
     (record,) = judged([outcome], {jobs[0][0].seeds: _reference(jobs[0][0].seeds)})
     assert record.is_right
