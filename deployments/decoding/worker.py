@@ -14,7 +14,6 @@ from typing import Any
 from deployments.decoding import frames
 from deployments.decoding.tasks import TASKS
 from deployments.errors import InvalidRequestError, TwinsetError
-from deployments.heap import give_back_large_blocks
 
 MEMORY_BYTES = 2_000_000_000
 """Of its address space; the largest picture within the limits takes 0.8 GB as WebP."""
@@ -29,7 +28,6 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started the service
     _set_bounds()
-    give_back_large_blocks()
     frames.send(channel, {"ready": True}, [])
     while True:
         try:
