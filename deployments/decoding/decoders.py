@@ -120,9 +120,16 @@ class Decoders:
         self, task: str, arguments: Mapping[str, Any], data: bytes, caller: str | None
     ) -> tuple[dict[str, Any], list[bytes]]:
         async with self._turns.turn(caller, _TASK_S):
-            return await asyncio.get_running_loop().run_in_executor(
+            work = asyncio.get_running_loop().run_in_executor(
                 self._threads, self._exchange, task, arguments, data
             )
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                # The worker is busy with it still: its place is not free before that ends.
+                await asyncio.wait({work})
+                work.exception()
+                raise
 
     def _exchange(
         self, task: str, arguments: Mapping[str, Any], data: bytes

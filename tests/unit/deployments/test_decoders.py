@@ -97,6 +97,25 @@ def test_a_task_that_takes_too_long_ends_its_worker(
     _square(decoders)
 
 
+def test_who_leaves_holds_the_worker_until_it_is_free(decoders: Decoders) -> None:
+    _square(decoders)
+    pid = decoders.workers[0].pid
+
+    async def scene() -> None:
+        os.kill(pid, signal.SIGSTOP)
+        leaving = asyncio.create_task(decoders.square(FACE, LIMITS, None, "a"))
+        await asyncio.sleep(0.1)
+        leaving.cancel()
+        done, _ = await asyncio.wait({leaving}, timeout=0.2)
+        assert not done, "its place was given away while its worker was busy"
+        os.kill(pid, signal.SIGCONT)
+        await asyncio.wait({leaving}, timeout=10)
+        assert leaving.cancelled()
+        await decoders.square(FACE, LIMITS, None, "b")
+
+    asyncio.run(scene())
+
+
 def test_a_picture_that_takes_too_much_memory_is_refused(decoders: Decoders) -> None:
     picture = saved(four(5_000), "PNG")  # 100 MB once decoded
     _square(decoders)
