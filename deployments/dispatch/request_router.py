@@ -92,16 +92,16 @@ class LeastLoadedRouter(RequestRouter):
             # Else Serve asks again without a pause, for as long as a call waits (Ray 2.60).
             pending_request.routing_context.should_backoff = True
         self._forget()
-        # A replica is of use if anybody who waits may have it: whose turn it is, is seen later.
         waiting = {_caller(call) for call in self._pending_requests_to_fulfill}
-        usable = [
-            each for each in candidate_replicas if any(self._may(name, each) for name in waiting)
-        ]
         load = {each.replica_id: self._load(each.replica_id) for each in candidate_replicas}
         ordered = self._ordered(candidate_replicas, load)
-        roomy = [each for each in ordered if load[each.replica_id] < each.max_ongoing_requests]
         full = [each for each in ordered if load[each.replica_id] >= each.max_ongoing_requests]
-        roomy = [each for each in roomy if each in usable]
+        # One with room is of use if anybody who waits may have it: whose turn it is, is seen later.
+        roomy = [
+            each
+            for each in ordered
+            if each not in full and any(self._may(name, each) for name in waiting)
+        ]
         if roomy and _takes_time(pending_request):
             best = roomy[0].replica_id
             self._chosen[best] = (time.monotonic(), load[best] + 1.1)
